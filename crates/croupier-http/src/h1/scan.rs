@@ -1,0 +1,187 @@
+//! Finding the end of a head in a growing buffer, looking at every byte once.
+//!
+//! `httparse` starts again at byte 0 with every call and accepts bare LF; this scan goes on
+//! where it stopped and accepts nothing but CRLF, so the parser runs once per head.
+
+/// Limits on a head, from the limits table.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// Start line and fields together, bytes.
+    pub head_bytes: usize,
+    /// The request target, bytes.
+    pub target_bytes: usize,
+    /// Number of field lines.
+    pub fields: usize,
+    /// One field line, bytes.
+    pub field_bytes: usize,
+}
+
+/// Why a head was refused. The words are the cause, see [`HeadError::sentence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadError {
+    BareCr,
+    BareLf,
+    FieldLine,
+    FieldName,
+    FieldTooLarge,
+    FieldValue,
+    HeadTooLarge,
+    LeadingBytes,
+    Method,
+    StartLine,
+    Status,
+    TargetTooLong,
+    TooManyFields,
+    Version,
+}
+
+impl HeadError {
+    /// One sentence for the log and the error page.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::BareCr => "a carriage return without line feed",
+            Self::BareLf => "a line feed without carriage return",
+            Self::FieldLine => "a malformed field line",
+            Self::FieldName => "a malformed field name",
+            Self::FieldTooLarge => "a field line is longer than `limits.field_bytes`",
+            Self::FieldValue => "a malformed field value",
+            Self::HeadTooLarge => "the head is longer than `limits.head_bytes`",
+            Self::LeadingBytes => "bytes that begin no HTTP/1 message",
+            Self::Method => "a malformed method",
+            Self::StartLine => "a malformed start line",
+            Self::Status => "a malformed status",
+            Self::TargetTooLong => "the target is longer than `limits.target_bytes`",
+            Self::TooManyFields => "more field lines than `limits.fields`",
+            Self::Version => "an HTTP version other than 1.0 and 1.1",
+        }
+    }
+}
+
+/// Progress of the search for the end of one head.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScan {
+    scanned: usize,
+    line_at: usize,
+    lines: usize,
+}
+
+impl HeadScan {
+    /// Looks at the bytes that are new since the last call. `bytes` always begins at the start
+    /// of the head. Gives the length of the head, final empty line included, once it is whole.
+    ///
+    /// # Errors
+    /// At the first byte that can not belong to a lawful head within the limits.
+    pub fn find(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        while let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[self.scanned..]) {
+            let at = self.scanned + found;
+            if bytes[at] == b'\n' {
+                return Err(HeadError::BareLf);
+            }
+            match bytes.get(at + 1) {
+                None => {
+                    self.scanned = at;
+                    return self.within(bytes.len(), limits).map(|()| None);
+                }
+                Some(b'\n') => {}
+                Some(_) => return Err(HeadError::BareCr),
+            }
+            self.within(at, limits)?;
+            if at == self.line_at {
+                return if self.lines == 0 {
+                    Err(HeadError::StartLine)
+                } else {
+                    Ok(Some(at + 2))
+                };
+            }
+            self.lines += 1;
+            if self.lines > limits.fields + 1 {
+                return Err(HeadError::TooManyFields);
+            }
+            self.line_at = at + 2;
+            self.scanned = at + 2;
+        }
+        self.scanned = bytes.len();
+        self.within(bytes.len(), limits).map(|()| None)
+    }
+
+    /// Is the line that now reaches `end` still within the limits?
+    fn within(&self, end: usize, limits: &HeadLimits) -> Result<(), HeadError> {
+        let line = end - self.line_at;
+        // The start line: method and version beside the target.
+        if self.lines == 0 {
+            if line > limits.target_bytes + START_LINE_ROOM {
+                return Err(HeadError::TargetTooLong);
+            }
+        } else if line > limits.field_bytes {
+            return Err(HeadError::FieldTooLarge);
+        }
+        if end > limits.head_bytes {
+            Err(HeadError::HeadTooLarge)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Bytes of a start line beside the target: method, version and two spaces.
+pub(crate) const START_LINE_ROOM: usize = 48;
+
+/// Bytes of the single empty line a client may send before a request (RFC 9112 section 2.2).
+/// None while it can not be told yet.
+#[must_use]
+pub fn leading_empty_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\r', b'\n', ..] => Some(2),
+        [] | [b'\r'] => None,
+        _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HeadError, HeadLimits, HeadScan};
+
+    pub(crate) const LIMITS: HeadLimits = HeadLimits {
+        head_bytes: 400,
+        target_bytes: 100,
+        fields: 5,
+        field_bytes: 200,
+    };
+
+    fn scan(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+        HeadScan::default().find(bytes, &LIMITS)
+    }
+
+    #[test]
+    fn the_verdict_does_not_depend_on_the_cuts() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest";
+        assert_eq!(scan(head), Ok(Some(27)));
+        let mut scan = HeadScan::default();
+        for end in 0..27 {
+            assert_eq!(scan.find(&head[..end], &LIMITS), Ok(None), "at {end}");
+        }
+        assert_eq!(scan.find(head, &LIMITS), Ok(Some(27)));
+    }
+
+    #[test]
+    fn line_ends_other_than_crlf_are_refused_at_once() {
+        assert_eq!(scan(b"GET / HTTP/1.1\nHost"), Err(HeadError::BareLf));
+        assert_eq!(scan(b"GET / HTTP/1.1\rHost"), Err(HeadError::BareCr));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\r\n"), Err(HeadError::BareCr));
+        assert_eq!(scan(b"\n"), Err(HeadError::BareLf));
+        assert_eq!(scan(b"\r\n"), Err(HeadError::StartLine));
+    }
+
+    #[test]
+    fn limits_hold_before_the_head_is_whole() {
+        assert_eq!(scan(&[b'a'; 149]), Err(HeadError::TargetTooLong));
+        let long = [b"GET / HTTP/1.1\r\n".as_slice(), &[b'a'; 201]].concat();
+        assert_eq!(scan(&long), Err(HeadError::FieldTooLarge));
+        let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: b\r\n".repeat(6)].concat();
+        assert_eq!(scan(&many), Err(HeadError::TooManyFields));
+        let line = [b"a: ".as_slice(), &[b'b'; 190], b"\r\n"].concat();
+        let big = [b"GET / HTTP/1.1\r\n".as_slice(), &line.repeat(3)].concat();
+        assert_eq!(scan(&big), Err(HeadError::HeadTooLarge));
+    }
+}

@@ -1,0 +1,162 @@
+//! What must not pass through (RFC 9110 section 7.6.1, RFC 9112 section 3.2).
+//!
+//! Three kinds of field end here: those of the connection, those that we write ourselves, and
+//! those by which an outsider could pose as a proxy of ours.
+
+use super::inspect::Listed;
+use crate::{
+    fields::{Field, Fields, members},
+    names::{Name, NameSet},
+};
+
+/// Fields of the connection, and framing, which each side writes for itself.
+pub const HOP: NameSet = NameSet::of(&[
+    Name::CONNECTION,
+    Name::CONTENT_LENGTH,
+    Name::HTTP2_SETTINGS,
+    Name::KEEP_ALIVE,
+    Name::PROXY_AUTHENTICATE,
+    Name::PROXY_AUTHORIZATION,
+    Name::PROXY_CONNECTION,
+    Name::TE,
+    Name::TRAILER,
+    Name::TRANSFER_ENCODING,
+    Name::UPGRADE,
+]);
+
+/// Fields in which proxies speak to origins: an outsider's are dropped.
+pub const FORWARDED: NameSet = NameSet::of(&[
+    Name::FORWARDED,
+    Name::X_FORWARDED_FOR,
+    Name::X_FORWARDED_HOST,
+    Name::X_FORWARDED_PORT,
+    Name::X_FORWARDED_PREFIX,
+    Name::X_FORWARDED_PROTO,
+    Name::X_REAL_IP,
+]);
+
+/// Names outside the table that pose as a proxy's word: client addresses, and paths or
+/// methods that some frameworks let override the request line.
+const POSING: [&[u8]; 11] = [
+    b"cf-connecting-ip",
+    b"fastly-client-ip",
+    b"true-client-ip",
+    b"x-client-ip",
+    b"x-cluster-client-ip",
+    b"x-envoy-external-address",
+    b"x-host",
+    b"x-original-host",
+    b"x-original-url",
+    b"x-originating-ip",
+    b"x-rewrite-url",
+];
+
+/// Is this line, of a name outside the table, to be dropped from an outsider's request?
+#[must_use]
+pub fn is_posing(raw_name: &[u8]) -> bool {
+    let prefix = raw_name.get(..12);
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"x-forwarded-"))
+        || POSING
+            .iter()
+            .any(|posing| raw_name.eq_ignore_ascii_case(posing))
+}
+
+/// Does a name hold an underscore? Many applications can not tell `_` from `-`, so such a
+/// line could stand in for another (nginx drops them too).
+#[must_use]
+pub fn is_alias(raw_name: &[u8]) -> bool {
+    memchr::memchr(b'_', raw_name).is_some()
+}
+
+/// Does `Connection` name this line, whose name is outside the table?
+#[must_use]
+pub fn is_listed(field: &Field<'_>, fields: &Fields) -> bool {
+    fields
+        .all(Name::CONNECTION)
+        .flat_map(members)
+        .any(|member| member.eq_ignore_ascii_case(field.raw_name))
+}
+
+/// The fields a response's `Connection` names. Framing fields are never dropped by it: a
+/// response that names them is only odd.
+#[must_use]
+pub fn listed_in(fields: &Fields) -> Listed {
+    let mut listed = Listed::default();
+    if fields.contains(Name::CONNECTION) {
+        for member in fields.all(Name::CONNECTION).flat_map(members) {
+            match Name::from_bytes(member) {
+                Name::OTHER => listed.others = true,
+                name => listed.names.insert(name),
+            }
+        }
+    }
+    listed
+}
+
+/// Trailer fields that would change a message if somebody merged them (RFC 9110 section 6.5.1):
+/// framing, routing, authentication, and what we write ourselves.
+const NO_TRAILER: NameSet = NameSet::of(&[
+    Name::AGE,
+    Name::AUTHORIZATION,
+    Name::CACHE_CONTROL,
+    Name::CONTENT_ENCODING,
+    Name::CONTENT_LOCATION,
+    Name::CONTENT_RANGE,
+    Name::CONTENT_TYPE,
+    Name::COOKIE,
+    Name::DATE,
+    Name::EXPECT,
+    Name::HOST,
+    Name::LOCATION,
+    Name::MAX_FORWARDS,
+    Name::RANGE,
+    Name::RETRY_AFTER,
+    Name::SET_COOKIE,
+    Name::TRACEPARENT,
+    Name::VARY,
+    Name::VIA,
+    Name::X_REQUEST_ID,
+])
+.union(HOP)
+.union(FORWARDED);
+
+/// May this line stand in a trailer section?
+#[must_use]
+pub fn may_trail(field: &Field<'_>) -> bool {
+    !NO_TRAILER.contains(field.name) && !is_alias(field.raw_name) && !is_posing(field.raw_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_alias, is_posing, may_trail};
+    use crate::fields::Fields;
+
+    #[test]
+    fn poses_and_aliases() {
+        for name in ["X-Forwarded-Anything", "x-original-URL", "True-Client-IP"] {
+            assert!(is_posing(name.as_bytes()), "{name}");
+        }
+        assert!(!is_posing(b"X-Forward") && !is_posing(b"X-Custom"));
+        assert!(is_alias(b"Transfer_Encoding") && !is_alias(b"Transfer-Encoding"));
+    }
+
+    #[test]
+    fn trailers_carry_nothing_that_matters_to_a_recipient() {
+        let mut fields = Fields::new();
+        for name in [
+            "Content-Length",
+            "Host",
+            "Authorization",
+            "X-Forwarded-For",
+            "Cookie",
+            "a_b",
+        ] {
+            fields.push(name.as_bytes(), b"x");
+        }
+        assert!(!fields.iter().any(|field| may_trail(&field)));
+        fields.clear();
+        fields.push(b"grpc-status", b"0");
+        fields.push(b"Server-Timing", b"x");
+        assert!(fields.iter().all(|field| may_trail(&field)));
+    }
+}
