@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::scan::{HeadError, HeadLimits};
+use super::scan::{HeadError, HeadLimits, METHOD_MAX};
 use crate::{
     fields::Fields,
     head::{RequestHead, ResponseHead, Span, Version},
@@ -11,8 +11,6 @@ use crate::{
 
 /// More field lines than any limit allows; the scan counted them already.
 const FIELDS_MAX: usize = 512;
-/// A method longer than this is no method.
-const METHOD_MAX: usize = 32;
 
 /// Parses one whole request head, as found by `HeadScan`.
 ///

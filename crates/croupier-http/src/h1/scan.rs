@@ -3,6 +3,8 @@
 //! `httparse` starts again at byte 0 with every call and accepts bare LF; this scan goes on
 //! where it stopped and accepts nothing but CRLF, so the parser runs once per head.
 
+use super::chunked::is_token;
+
 /// Limits on a head, from the limits table.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadLimits {
@@ -73,6 +75,9 @@ impl HeadScan {
     /// # Errors
     /// At the first byte that can not belong to a lawful head within the limits.
     pub fn find(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
+        if self.scanned == 0 {
+            check_first(bytes)?;
+        }
         while let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[self.scanned..]) {
             let at = self.scanned + found;
             if bytes[at] == b'\n' {
@@ -123,6 +128,26 @@ impl HeadScan {
         }
     }
 }
+
+/// The first bytes tell an HTTP/1 message from a TLS record or noise, and an endless method
+/// from a long target; neither should wait for a line end that may never come.
+fn check_first(bytes: &[u8]) -> Result<(), HeadError> {
+    match bytes.first() {
+        Some(&byte) if byte != b'\r' && byte != b'\n' && !is_token(byte) => {
+            return Err(HeadError::LeadingBytes);
+        }
+        _ => {}
+    }
+    match bytes.get(..=METHOD_MAX) {
+        Some(start) if memchr::memchr3(b' ', b'\r', b'\n', start).is_none() => {
+            Err(HeadError::Method)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A method longer than this, bytes, is no method.
+pub(crate) const METHOD_MAX: usize = 32;
 
 /// Bytes of a start line beside the target: method, version and two spaces.
 pub(crate) const START_LINE_ROOM: usize = 48;
@@ -175,7 +200,10 @@ mod tests {
 
     #[test]
     fn limits_hold_before_the_head_is_whole() {
-        assert_eq!(scan(&[b'a'; 149]), Err(HeadError::TargetTooLong));
+        assert_eq!(scan(&[b'a'; 33]), Err(HeadError::Method));
+        assert_eq!(scan(b"\x16\x03\x01"), Err(HeadError::LeadingBytes));
+        let target = [b"GET /".as_slice(), &[b'a'; 149]].concat();
+        assert_eq!(scan(&target), Err(HeadError::TargetTooLong));
         let long = [b"GET / HTTP/1.1\r\n".as_slice(), &[b'a'; 201]].concat();
         assert_eq!(scan(&long), Err(HeadError::FieldTooLarge));
         let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: b\r\n".repeat(6)].concat();

@@ -14,7 +14,7 @@ pub enum PathError {
     Percent,
     /// `..` above the root.
     AboveRoot,
-    /// NUL, backslash, an overlong encoding or a hidden dot segment.
+    /// A control, backslash, an overlong encoding or a hidden dot segment.
     Hidden,
     /// No leading slash.
     NotAbsolute,
@@ -150,7 +150,8 @@ fn decode(path: &[u8], end: usize, out: &mut String) -> Result<Shape, PathError>
         .and_then(hex_pair)
         .ok_or(PathError::Percent)?;
     match byte {
-        0 | b'\\' => Err(PathError::Hidden),
+        // Controls have no business in a path; CR and LF there aim at somebody's log or head.
+        0..0x20 | 0x7f | b'\\' => Err(PathError::Hidden),
         b'-' | b'.' | b'_' | b'~' => {
             out.push(char::from(byte));
             Ok(Shape::Plain)

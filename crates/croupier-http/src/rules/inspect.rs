@@ -44,6 +44,8 @@ pub struct Listed {
 pub enum Unlawful {
     /// `Connection` names a field that is not the connection's.
     ConnectionLists,
+    /// Two different `Content-Type` lines.
+    ContentTypeTwice,
     /// An expectation other than `100-continue`.
     Expect,
     Framing(FramingError),
@@ -68,6 +70,7 @@ impl Unlawful {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::ConnectionLists => "`Connection` names a field that belongs to the message",
+            Self::ContentTypeTwice => "two different `Content-Type` lines",
             Self::Expect => "an expectation other than `100-continue`",
             Self::Framing(error) => error.sentence(),
             Self::Host => "a malformed `Host`",
@@ -105,6 +108,7 @@ pub fn request(head: &RequestHead, target: &mut Target) -> Result<Lawful, Unlawf
     check_host(head, target)?;
     let body = framing::request(head).map_err(Unlawful::Framing)?;
     let listed = listed(head)?;
+    check_content_type(head)?;
     Ok(Lawful {
         body,
         expects_continue: expects_continue(head, body)?,
@@ -156,6 +160,19 @@ fn check_host(head: &RequestHead, target: &mut Target) -> Result<(), Unlawful> {
         Ok(())
     } else {
         Err(Unlawful::HostMismatch)
+    }
+}
+
+fn check_content_type(head: &RequestHead) -> Result<(), Unlawful> {
+    if !head.fields.contains(Name::CONTENT_TYPE) {
+        return Ok(());
+    }
+    let mut lines = head.fields.all(Name::CONTENT_TYPE);
+    let first = lines.next();
+    if lines.all(|line| Some(line) == first) {
+        Ok(())
+    } else {
+        Err(Unlawful::ContentTypeTwice)
     }
 }
 

@@ -179,7 +179,13 @@ impl ChunkDecoder {
         }
     }
 
-    /// Moves the trailer section into `fields`; nothing when there was none.
+    /// The trailer section as received; None when there was none.
+    #[must_use]
+    pub fn trailer_bytes(&self) -> Option<&[u8]> {
+        (self.trailer.len() > 2).then_some(self.trailer.as_slice())
+    }
+
+    /// Reads the trailer section into `fields`; nothing when there was none.
     ///
     /// # Errors
     /// When a trailer line is malformed.

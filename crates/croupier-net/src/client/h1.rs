@@ -1,0 +1,334 @@
+//! A client connection that speaks HTTP/1.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use croupier_http::{
+    BodyLen, RequestHead, ResponseHead, Version,
+    h1::{
+        chunked::ChunkLimits,
+        encode, head, reuse,
+        scan::{HeadError, HeadLimits, HeadScan, leading_empty_line},
+    },
+};
+
+use crate::{
+    address::Peer,
+    buffers::Size,
+    error::NetError,
+    local::Local,
+    side::{Outgoing, Sink, Source},
+    timers::Timer,
+    transport::Transport,
+    wire::Wire,
+};
+
+/// Limits of a client connection, from the limits table.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// The request head.
+    pub head: HeadLimits,
+    /// Chunk lines and trailers of the request body.
+    pub chunks: ChunkLimits,
+    /// From the first byte of a head to its last.
+    pub head_time: Option<Duration>,
+    /// Between two requests.
+    pub idle_time: Option<Duration>,
+}
+
+/// A client connection. One exchange at a time runs on it; answers leave in order.
+#[derive(Debug)]
+pub struct ClientConn {
+    /// The bytes and bodies.
+    pub wire: Wire,
+    /// The one deadline of this connection.
+    pub timer: Timer,
+    /// Who is there.
+    pub peer: Peer,
+    version: Version,
+    persistent: bool,
+    served: u32,
+}
+
+impl ClientConn {
+    /// A connection that was just accepted.
+    #[must_use]
+    pub fn new(io: Transport, peer: Peer, local: &Rc<Local>, limits: &ClientLimits) -> Self {
+        let timer = local.timers.timer();
+        let wire = Wire::new(io, Rc::clone(local), limits.chunks, Size::Small);
+        Self {
+            wire,
+            timer,
+            peer,
+            version: Version::Http11,
+            persistent: true,
+            served: 0,
+        }
+    }
+
+    /// Waits, without a buffer, for the first byte of the next request. False when there will
+    /// be none: the client left, fell idle, or this worker drains.
+    pub async fn is_next(&mut self, limits: &ClientLimits) -> bool {
+        if !self.persistent {
+            return false;
+        }
+        if !self.wire.input.is_empty() {
+            return true;
+        }
+        self.wire.rest();
+        let local = Rc::clone(&self.wire.local);
+        // The first request has the time of a head, not that of an idle connection.
+        let time = if self.served == 0 {
+            limits.head_time
+        } else {
+            limits.idle_time
+        };
+        self.timer.arm(local.timers.after(time));
+        poll_fn(|cx| {
+            if local.is_draining() && self.served > 0 || self.timer.is_expired(cx) {
+                return Poll::Ready(false);
+            }
+            self.wire
+                .poll_fill(cx)
+                .map(|filled| matches!(filled, Ok(count) if count > 0))
+        })
+        .await
+    }
+
+    /// Reads the next request head.
+    ///
+    /// # Errors
+    /// `Closed` when the client left before a head began; else what is wrong with the head.
+    pub async fn read_head(
+        &mut self,
+        limits: &ClientLimits,
+        head: &mut RequestHead,
+    ) -> Result<(), NetError> {
+        self.timer
+            .arm(self.wire.local.timers.after(limits.head_time));
+        let mut scan = HeadScan::default();
+        let mut begun = false;
+        let length = poll_fn(|cx| {
+            // One empty line between requests is tolerated, as some clients send one after a
+            // body (RFC 9112 section 2.2); never before the first request.
+            while !begun && self.served > 0 {
+                match leading_empty_line(self.wire.input.bytes()) {
+                    Some(skip) => {
+                        self.wire.input.consume(skip);
+                        begun = true;
+                    }
+                    None => match self.poll_more(cx) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => return Poll::Pending,
+                    },
+                }
+            }
+            let polled = self.wire.poll_head(cx, &mut scan, &limits.head);
+            if polled.is_pending() && self.timer.is_expired(cx) {
+                return Poll::Ready(Err(NetError::Timeout));
+            }
+            polled
+        })
+        .await?;
+        let bytes = &self.wire.input.bytes()[..length];
+        head::request(bytes, &limits.head, head).map_err(NetError::Head)?;
+        self.wire.input.consume(length);
+        self.served = self.served.saturating_add(1);
+        self.version = head.version;
+        self.persistent = reuse::is_persistent(head.version, &head.fields);
+        Ok(())
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        match self.wire.poll_fill(cx) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(NetError::Closed)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if self.timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The body that the head just read announces.
+    pub fn expect_body(&mut self, body: BodyLen) {
+        self.wire.expect_body(body);
+    }
+
+    /// Ends the connection after the present exchange.
+    pub fn close_after(&mut self) {
+        self.persistent = false;
+    }
+
+    /// Will the connection carry another exchange, as far as heads have said?
+    #[must_use]
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    /// Requests read so far.
+    #[must_use]
+    pub fn served(&self) -> u32 {
+        self.served
+    }
+
+    /// The version the client spoke.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How a body of `body` is framed for this client: HTTP/1.0 knows no chunks.
+    #[must_use]
+    pub fn framing(&self, body: BodyLen) -> BodyLen {
+        match body {
+            BodyLen::Chunked | BodyLen::UntilClose if self.version == Version::Http10 => {
+                BodyLen::UntilClose
+            }
+            BodyLen::UntilClose => BodyLen::Chunked,
+            other => other,
+        }
+    }
+
+    /// Puts a final response head in the write buffer; it leaves with the body or a flush.
+    /// `declared` is the length a response without body speaks of (HEAD).
+    pub fn send_head(
+        &mut self,
+        head: &ResponseHead,
+        body: BodyLen,
+        declared: Option<u64>,
+        fields: &impl Outgoing,
+    ) {
+        let body = self.framing(body);
+        if body == BodyLen::UntilClose {
+            self.persistent = false;
+        }
+        let (version, persistent) = (self.version, self.persistent);
+        let out = self.wire.output();
+        encode::status_line(out, head);
+        fields.lines(&mut |name, value| encode::field(out, name, value));
+        match body {
+            BodyLen::Length(length) => encode::content_length(out, length),
+            BodyLen::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            BodyLen::None => {
+                if let Some(length) = declared {
+                    encode::content_length(out, length);
+                }
+            }
+            BodyLen::UntilClose => {}
+        }
+        match (persistent, version) {
+            (false, _) => out.extend_from_slice(b"connection: close\r\n"),
+            (true, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+            (true, Version::Http11) => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        self.wire.begin_body(body);
+    }
+
+    /// Puts an interim response in the write buffer. HTTP/1.0 clients do not know them.
+    pub fn send_interim(&mut self, head: &ResponseHead, fields: &impl Outgoing) {
+        if self.version == Version::Http10 {
+            return;
+        }
+        let out = self.wire.output();
+        encode::status_line(out, head);
+        fields.lines(&mut |name, value| encode::field(out, name, value));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Puts `101 Switching Protocols` in the write buffer: HTTP ends after it.
+    pub fn send_switch(&mut self, head: &ResponseHead, fields: &impl Outgoing) {
+        self.persistent = false;
+        let out = self.wire.output();
+        encode::status_line(out, head);
+        fields.lines(&mut |name, value| encode::field(out, name, value));
+        out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+    }
+
+    /// Flushes what waits, within `time`.
+    ///
+    /// # Errors
+    /// When the client takes no bytes for that long, or has left.
+    pub async fn flush(&mut self, time: Option<Duration>) -> Result<(), NetError> {
+        self.timer.arm(self.wire.local.timers.after(time));
+        poll_fn(|cx| match self.wire.poll_flush(cx) {
+            Poll::Pending if self.timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
+            other => other,
+        })
+        .await
+    }
+
+    /// Reads and drops what is left of the request body, so that its bytes can never be taken
+    /// for the next request. True when the connection is clean.
+    pub async fn drain_body(&mut self, bytes_max: u64, time: Option<Duration>) -> bool {
+        if self.wire.has_received_all() {
+            return true;
+        }
+        self.timer.arm(self.wire.local.timers.after(time));
+        let mut dropped = 0;
+        poll_fn(|cx| {
+            loop {
+                match self.wire.poll_data(cx) {
+                    Poll::Ready(Ok(0)) => {
+                        let _ = self.wire.trailers();
+                        return Poll::Ready(true);
+                    }
+                    Poll::Ready(Ok(count)) => {
+                        dropped += count as u64;
+                        self.wire.consume(count);
+                        if dropped > bytes_max {
+                            return Poll::Ready(false);
+                        }
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(false),
+                    Poll::Pending if self.timer.is_expired(cx) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Closes so that the client gets our last bytes: says that we send no more, then drops
+    /// what still arrives for a short while. A close with unread bytes would be a reset, and a
+    /// reset may destroy an answer that the client has not read yet.
+    pub async fn close(mut self, bytes_max: u64, time: Option<Duration>) {
+        if self.wire.has_ended() || self.wire.io.shutdown_write().is_err() {
+            return;
+        }
+        let unread = !self.wire.has_received_all() || !self.wire.input.is_empty();
+        if !unread && self.served > 0 {
+            return;
+        }
+        let wire = &mut self.wire;
+        self.timer.arm(wire.local.timers.after(time));
+        let mut dropped = 0;
+        poll_fn(|cx| {
+            loop {
+                dropped += wire.input.len() as u64;
+                wire.input.consume(wire.input.len());
+                match wire.poll_fill(cx) {
+                    Poll::Ready(Ok(count)) if count > 0 && dropped <= bytes_max => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.timer.is_expired(cx) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Was a head refused because of its size or shape, rather than the connection's fate?
+#[must_use]
+pub fn refusal(error: &NetError) -> Option<HeadError> {
+    match error {
+        NetError::Head(error) => Some(*error),
+        _ => None,
+    }
+}

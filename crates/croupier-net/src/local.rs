@@ -1,0 +1,81 @@
+//! What one core keeps for its connections: buffers, heads, deadlines, pipes, the drain sign.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use croupier_http::{RequestHead, ResponseHead};
+
+use crate::{buffers::Buffers, splice::Pipes, timers::Timers};
+
+/// Heads a worker keeps for later use, and the largest that is worth keeping, bytes.
+const HEADS_KEPT: usize = 128;
+const HEAD_KEPT_BYTES: usize = 32 << 10;
+
+/// A worker's toolbox. Never leaves its thread.
+#[derive(Debug, Default)]
+pub struct Local {
+    /// Read and write buffers.
+    pub buffers: Buffers,
+    /// Deadlines and the coarse clock.
+    pub timers: Rc<Timers>,
+    /// Pipes for `splice`.
+    pub pipes: Pipes,
+    /// Bytes read from and written to the network, by all connections of this worker.
+    pub traffic: Traffic,
+    requests: RefCell<Vec<RequestHead>>,
+    responses: RefCell<Vec<ResponseHead>>,
+    draining: Cell<bool>,
+}
+
+/// Byte counts.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Bytes received.
+    pub received: Cell<u64>,
+    /// Bytes sent.
+    pub sent: Cell<u64>,
+}
+
+impl Local {
+    /// An empty request head.
+    pub fn lend_request(&self) -> RequestHead {
+        self.requests.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives a request head back.
+    pub fn take_back_request(&self, mut head: RequestHead) {
+        let mut spare = self.requests.borrow_mut();
+        if spare.len() < HEADS_KEPT && head.fields.capacity() <= HEAD_KEPT_BYTES {
+            head.clear();
+            spare.push(head);
+        }
+    }
+
+    /// An empty response head.
+    pub fn lend_response(&self) -> ResponseHead {
+        self.responses.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives a response head back.
+    pub fn take_back_response(&self, mut head: ResponseHead) {
+        let mut spare = self.responses.borrow_mut();
+        if spare.len() < HEADS_KEPT && head.fields.capacity() <= HEAD_KEPT_BYTES {
+            head.clear();
+            spare.push(head);
+        }
+    }
+
+    /// From now on connections end after their present exchange; idle ones end at once.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.timers.wake_all();
+    }
+
+    /// Are connections to end?
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+}

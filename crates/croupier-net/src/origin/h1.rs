@@ -1,0 +1,169 @@
+//! An origin connection that speaks HTTP/1.
+
+use std::{
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use croupier_http::{
+    BodyLen, Method, ResponseHead,
+    h1::{
+        chunked::ChunkLimits,
+        encode, framing, head, reuse,
+        scan::{HeadLimits, HeadScan},
+    },
+};
+
+use crate::{
+    buffers::Size, error::NetError, local::Local, side::Outgoing, timers::Tick,
+    transport::Transport, wire::Wire,
+};
+
+/// Limits of an origin connection, from the limits table.
+#[derive(Clone, Copy, Debug)]
+pub struct OriginLimits {
+    /// The response head.
+    pub head: HeadLimits,
+    /// Chunk lines and trailers of the response body.
+    pub chunks: ChunkLimits,
+}
+
+/// What the request line and framing of a request say.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLine<'a> {
+    /// The method's bytes.
+    pub method: &'a [u8],
+    /// The path to ask for, or `*`.
+    pub path: &'a str,
+    /// The query without its question mark.
+    pub query: Option<&'a str>,
+    /// The `Host` field's value.
+    pub host: &'a str,
+    /// How the body is framed.
+    pub body: BodyLen,
+    /// Ask for a WebSocket.
+    pub websocket: bool,
+}
+
+/// A connection to a server of a pool.
+#[derive(Debug)]
+pub struct OriginConn {
+    /// The bytes and bodies.
+    pub wire: Wire,
+    scan: HeadScan,
+    persistent: bool,
+    interim: u32,
+    used: u32,
+    idle_since: Tick,
+}
+
+impl OriginConn {
+    /// A connection that was just made.
+    #[must_use]
+    pub fn new(io: Transport, local: &Rc<Local>, limits: &OriginLimits) -> Self {
+        let wire = Wire::new(io, Rc::clone(local), limits.chunks, Size::Page);
+        Self {
+            wire,
+            scan: HeadScan::default(),
+            persistent: true,
+            interim: 0,
+            used: 0,
+            idle_since: 0,
+        }
+    }
+
+    /// Has it carried an exchange before?
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.used > 1
+    }
+
+    /// Puts a request head in the write buffer; it leaves with the body or a flush. Its framing
+    /// is ours: exactly one of none, `content-length`, `chunked`.
+    pub fn send_head(&mut self, line: &RequestLine<'_>, fields: &impl Outgoing) {
+        self.used = self.used.saturating_add(1);
+        self.interim = 0;
+        self.scan = HeadScan::default();
+        let out = self.wire.output();
+        encode::request_line(out, line.method, line.path, line.query);
+        encode::field(out, b"host", line.host.as_bytes());
+        fields.lines(&mut |name, value| encode::field(out, name, value));
+        match line.body {
+            BodyLen::Length(length) => encode::content_length(out, length),
+            BodyLen::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            BodyLen::None | BodyLen::UntilClose => {}
+        }
+        if line.websocket {
+            out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        self.wire.begin_body(line.body);
+    }
+
+    /// Waits for the next response head to a request with `method`, interim ones included.
+    /// After a final head the body is expected by its framing.
+    pub fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: Method,
+        limits: &OriginLimits,
+        response: &mut ResponseHead,
+    ) -> Poll<Result<BodyLen, NetError>> {
+        let length = ready!(self.wire.poll_head(cx, &mut self.scan, &limits.head))?;
+        let bytes = &self.wire.input.bytes()[..length];
+        head::response(bytes, response).map_err(NetError::Head)?;
+        self.wire.input.consume(length);
+        self.scan = HeadScan::default();
+        let body = framing::response(method, response).map_err(NetError::Framing)?;
+        if response.is_interim() {
+            self.interim += 1;
+            return Poll::Ready(Ok(BodyLen::None));
+        }
+        self.persistent =
+            body != BodyLen::UntilClose && reuse::is_persistent(response.version, &response.fields);
+        self.wire.expect_body(body);
+        Poll::Ready(Ok(body))
+    }
+
+    /// Interim responses to the present request so far.
+    #[must_use]
+    pub fn interim(&self) -> u32 {
+        self.interim
+    }
+
+    /// Has any byte of an answer come?
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.interim > 0 || !self.wire.input.is_empty()
+    }
+
+    /// May it carry another exchange? Only when both bodies ended as their framing said,
+    /// nothing came after, and both ends agree.
+    #[must_use]
+    pub fn is_reusable(&self) -> bool {
+        self.persistent
+            && self.wire.has_received_all()
+            && self.wire.has_sent_all()
+            && self.wire.input.is_empty()
+            && !self.wire.has_ended()
+    }
+
+    /// Lays the connection to rest: no buffer is held.
+    pub fn rest(&mut self, now: Tick) {
+        self.wire.rest();
+        self.idle_since = now;
+    }
+
+    /// When it was laid to rest.
+    #[must_use]
+    pub fn idle_since(&self) -> Tick {
+        self.idle_since
+    }
+
+    /// Is an idle connection still as we left it? Bytes nobody asked for, or an end, and it
+    /// must not be used.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.wire.is_quiet()
+    }
+}

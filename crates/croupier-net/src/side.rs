@@ -1,0 +1,68 @@
+//! The narrow waist: how a body is taken from one side and given to the other.
+//!
+//! A [`Source`] shows bytes where they lie and is told how many were taken; a [`Sink`] takes
+//! what it has room for. So bytes are copied at most once, nothing is read unless the other
+//! side has room, and no part is allocated. Protocols implement the two traits; the relay is
+//! written once over them, and its tests implement them by script.
+
+use std::task::{Context, Poll};
+
+use croupier_http::Fields;
+use tokio::net::TcpStream;
+
+use crate::error::NetError;
+
+/// Where a body comes from.
+pub trait Source {
+    /// Waits for body bytes and gives their number; 0 is the end of the body. Asking again
+    /// before [`Source::consume`] gives at least the same bytes.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>>;
+
+    /// The bytes that the last `poll_data` announced.
+    fn data(&self) -> &[u8];
+
+    /// The first `count` bytes of `data` were taken.
+    fn consume(&mut self, count: usize);
+
+    /// The trailer section, once the end was reached; None when there was none.
+    fn trailers(&mut self) -> Option<Fields>;
+
+    /// The socket, when the rest of the body may be moved without looking at it, and how much
+    /// that is at most.
+    fn raw(&mut self) -> Option<(&TcpStream, u64)>;
+
+    /// `count` bytes were moved from the raw socket; 0 means that it ended.
+    ///
+    /// # Errors
+    /// When it ended in the middle of the body.
+    fn moved(&mut self, count: usize) -> Result<(), NetError>;
+}
+
+/// Where a body goes.
+pub trait Sink {
+    /// Takes the first bytes of `data` and gives their number, at least 1. Bytes not taken
+    /// must be offered again. They may stay in a buffer until [`Sink::poll_flush`].
+    fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>>;
+
+    /// Ends the body, with a trailer section if the framing has one, and flushes.
+    fn poll_finish(
+        &mut self,
+        cx: &mut Context<'_>,
+        trailers: Option<&Fields>,
+    ) -> Poll<Result<(), NetError>>;
+
+    /// Sends what is still in a buffer.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>>;
+
+    /// The socket, when body bytes may be moved to it as they are and nothing waits before them.
+    fn raw(&mut self) -> Option<&TcpStream>;
+
+    /// `count` bytes were moved to the raw socket.
+    fn moved(&mut self, count: usize);
+}
+
+/// Field lines on their way out: a head seen through edits. Visits each line once, in order.
+pub trait Outgoing {
+    /// Calls `emit` with each name and value.
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8]));
+}

@@ -1,0 +1,266 @@
+//! One HTTP/1 connection as bytes: what has been read, what waits to be written, and how the
+//! bodies of both directions are framed. `client` and `origin` add the heads of their side.
+
+mod input;
+
+mod output;
+
+use std::{
+    io,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use croupier_http::{
+    BodyLen, Fields,
+    h1::{
+        chunked::ChunkLimits,
+        head,
+        scan::{HeadError, HeadLimits, HeadScan},
+    },
+};
+
+use crate::{
+    buffers::{Buffer, Size},
+    error::NetError,
+    local::Local,
+    transport::Transport,
+};
+use input::Reader;
+use output::Writer;
+
+/// A connection that speaks HTTP/1.
+#[derive(Debug)]
+pub struct Wire {
+    pub(crate) io: Transport,
+    pub(crate) local: Rc<Local>,
+    pub(crate) input: Buffer,
+    reader: Reader,
+    /// Bytes at the front of the input that are body data.
+    ready: usize,
+    output: Vec<u8>,
+    /// How much of the output has been sent.
+    sent: usize,
+    writer: Writer,
+    chunk_limits: ChunkLimits,
+    /// The peer has said that it sends no more.
+    ended: bool,
+    first_read: Size,
+    /// Body bytes received and sent since the last reset, framing left out.
+    pub(crate) body_received: u64,
+    pub(crate) body_sent: u64,
+}
+
+impl Wire {
+    pub(crate) fn new(
+        io: Transport,
+        local: Rc<Local>,
+        chunk_limits: ChunkLimits,
+        first_read: Size,
+    ) -> Self {
+        Self {
+            io,
+            local,
+            input: Buffer::default(),
+            reader: Reader::Done,
+            ready: 0,
+            output: Vec::new(),
+            sent: 0,
+            writer: Writer::Nothing,
+            chunk_limits,
+            ended: false,
+            first_read,
+            body_received: 0,
+            body_sent: 0,
+        }
+    }
+
+    /// Reads more into the input. 0 is the end of the stream. No block is held while waiting.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
+        if self.ended {
+            return Poll::Ready(Ok(0));
+        }
+        if self.input.is_empty() {
+            match self.io.poll_readable(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => {
+                    self.input.release(&self.local.buffers);
+                    return Poll::Pending;
+                }
+            }
+        }
+        let room = self.input.room(self.first_read, &self.local.buffers);
+        if room.is_empty() {
+            return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));
+        }
+        match self.io.poll_read(cx, room) {
+            Poll::Ready(Ok(count)) => {
+                self.input.filled(count);
+                self.ended = count == 0;
+                let received = &self.local.traffic.received;
+                received.set(received.get() + count as u64);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(NetError::Io(error))),
+            Poll::Pending => {
+                self.input.release(&self.local.buffers);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until a whole head lies at the front of the input, and gives its length.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        scan: &mut HeadScan,
+        limits: &HeadLimits,
+    ) -> Poll<Result<usize, NetError>> {
+        loop {
+            if !self.input.is_empty()
+                && let Some(length) = scan
+                    .find(self.input.bytes(), limits)
+                    .map_err(NetError::Head)?
+            {
+                return Poll::Ready(Ok(length));
+            }
+            if ready!(self.poll_fill(cx))? == 0 {
+                let cut = !self.input.is_empty();
+                return Poll::Ready(Err(if cut {
+                    NetError::Truncated
+                } else {
+                    NetError::Closed
+                }));
+            }
+        }
+    }
+
+    /// Watches a peer that should be silent or may send ahead: reads at most one small block.
+    /// Ready when the connection has failed. A peer that only stopped sending is fine.
+    pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<NetError> {
+        while !self.ended && self.input.len() < AHEAD_MAX {
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(error),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Has anything arrived, or has the peer left, while nothing was expected? Costs no
+    /// system call unless the runtime has heard of something.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        if !self.input.is_empty() || self.ended {
+            return false;
+        }
+        match self.io.poll_readable(&mut cx) {
+            Poll::Pending => true,
+            Poll::Ready(Err(_)) => false,
+            Poll::Ready(Ok(())) => {
+                let mut byte = [0];
+                matches!(self.io.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+        }
+    }
+
+    /// Says how the next body to be received ends.
+    pub(crate) fn expect_body(&mut self, body: BodyLen) {
+        self.reader = Reader::new(body);
+        self.ready = 0;
+        self.body_received = 0;
+    }
+
+    /// Says how the next body to be sent is framed. The head must lie in the output already.
+    pub(crate) fn begin_body(&mut self, body: BodyLen) {
+        self.writer = Writer::new(body);
+        self.body_sent = 0;
+    }
+
+    /// The write buffer: a head is encoded straight into it.
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        if self.output.capacity() == 0 {
+            self.output = self.local.buffers.lend_output();
+        }
+        &mut self.output
+    }
+
+    /// Has the body being received been read to its end?
+    #[must_use]
+    pub fn has_received_all(&self) -> bool {
+        self.reader.is_done() && self.ready == 0
+    }
+
+    /// Has the body being sent been ended and handed to the kernel?
+    #[must_use]
+    pub fn has_sent_all(&self) -> bool {
+        matches!(self.writer, Writer::Nothing) && self.sent == self.output.len()
+    }
+
+    /// Bytes of the received body so far, framing left out.
+    #[must_use]
+    pub fn body_received(&self) -> u64 {
+        self.body_received
+    }
+
+    /// Bytes of the sent body so far, framing left out.
+    #[must_use]
+    pub fn body_sent(&self) -> u64 {
+        self.body_sent
+    }
+
+    /// How much of the body is certain to come still; None when only its end will tell.
+    #[must_use]
+    pub fn body_left(&self) -> Option<u64> {
+        self.reader.left()
+    }
+
+    /// Looks at the body bytes that have arrived already, without taking them.
+    ///
+    /// # Errors
+    /// When they break the chunked grammar: such a request ends before an origin hears of it.
+    pub fn check_arrived(&self) -> Result<(), NetError> {
+        self.reader.check(self.input.bytes(), &self.chunk_limits)
+    }
+
+    /// The peer has said that it sends no more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Gives back whatever is not needed while nothing happens.
+    pub(crate) fn rest(&mut self) {
+        self.input.release(&self.local.buffers);
+        self.release_output();
+    }
+
+    fn release_output(&mut self) {
+        if self.sent == self.output.len() && self.output.capacity() > 0 {
+            self.local
+                .buffers
+                .take_back_output(std::mem::take(&mut self.output));
+            self.sent = 0;
+        }
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.input.consume(self.input.len());
+        self.input.release(&self.local.buffers);
+        let output = std::mem::take(&mut self.output);
+        self.local.buffers.take_back_output(output);
+    }
+}
+
+/// Bytes a peer may send ahead while we are busy with its present message.
+const AHEAD_MAX: usize = 16 << 10;
+
+/// Parses the trailer section of a body that was read to its end.
+fn parse_trailers(bytes: &[u8]) -> Option<Fields> {
+    let mut fields = Fields::new();
+    head::trailers(bytes, &mut fields).ok()?;
+    (!fields.is_empty()).then_some(fields)
+}
