@@ -1,1 +1,55 @@
-fn main() {}
+//! What is done to the repository rather than with it: `cargo xtask VERB`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks"
+)]
+
+mod bench;
+mod ci;
+mod code;
+mod floors;
+mod load;
+mod process;
+mod repository;
+mod syscalls;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// A result whose error is a sentence for the person at the terminal.
+type Outcome<T> = Result<T, String>;
+
+const HELP: &str = "\
+cargo xtask VERB
+
+  ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
+  tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
+  bench      Croupier beside nginx and HAProxy; writes bench/results/ (see bench/README.md)
+  load       open-loop load: --rate R --connections C --seconds S URL
+  syscalls   system calls per proxied request, under strace
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("ci") => ci::run(),
+        Some("tidy") => tidy::run(),
+        Some("bench") => bench::run(rest),
+        Some("load") => load::run(rest),
+        Some("syscalls") => syscalls::run(rest),
+        Some("help" | "-h" | "--help") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("no verb is named `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("error: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

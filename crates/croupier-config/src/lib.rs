@@ -1,1 +1,29 @@
-//! croupier-config.
+//! croupier-config: text in, a checked [`Config`] out.
+//!
+//! The crate reads files and nothing else: no network, no lookups, no sockets. It refuses to stop at the first
+//! problem; [`Diagnostics`] holds all of them with their places. What a key means at run time is the business of
+//! the plan builder, one floor up, which sees only the model.
+
+pub mod codes;
+pub mod diagnostic;
+pub mod model;
+pub mod pattern;
+pub mod reference;
+pub mod render;
+pub mod schema;
+pub mod source;
+
+mod check;
+mod keys;
+mod load;
+mod nearest;
+mod read;
+mod syntax;
+mod tree;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use load::load;
+pub use model::Config;
+pub use reference::reference;
+pub use schema::schema;
+pub use source::{Sources, Span, Spanned};

@@ -1,1 +1,23 @@
-//! croupier-control.
+//! The thread that decides: floor 3. Owns `Live`, the plan in force and the workers; never
+//! touches a request, and nothing a request waits for lives here.
+//!
+//! [`boot`] starts everything, top to bottom; [`reload`] reads, checks, builds, swaps and
+//! reports; [`drain`] lets everything end.
+
+pub mod boot;
+
+mod listeners;
+mod workers;
+
+mod reload;
+
+mod drain;
+
+mod resolve;
+
+mod logs;
+
+mod admin;
+
+pub use admin::ask;
+pub use boot::{BootError, Exit, Options, Source, Stop, run};

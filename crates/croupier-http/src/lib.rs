@@ -6,6 +6,7 @@
 //! message is and what must not pass through a proxy.
 
 pub mod authority;
+pub mod date;
 pub mod fields;
 pub mod h1;
 pub mod head;

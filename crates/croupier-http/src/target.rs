@@ -106,6 +106,12 @@ impl Target {
         Ok(&rest[end..])
     }
 
+    /// Bytes of memory this value keeps for its next use.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.path.capacity() + self.query.capacity() + self.lenient.capacity()
+    }
+
     /// Forgets the value, keeps the memory.
     pub fn clear(&mut self) {
         self.form = Form::Origin;

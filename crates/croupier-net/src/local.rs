@@ -22,8 +22,10 @@ pub struct Local {
     pub timers: Rc<Timers>,
     /// Pipes for `splice`.
     pub pipes: Pipes,
-    /// Bytes read from and written to the network, by all connections of this worker.
-    pub traffic: Traffic,
+    /// Bytes moved by all client connections of this worker.
+    pub client_traffic: Traffic,
+    /// Bytes moved by all origin connections of this worker.
+    pub origin_traffic: Traffic,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
     draining: Cell<bool>,
@@ -32,10 +34,23 @@ pub struct Local {
 /// Byte counts.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    /// Bytes received.
-    pub received: Cell<u64>,
-    /// Bytes sent.
-    pub sent: Cell<u64>,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+}
+
+impl Traffic {
+    pub(crate) fn received(&self, count: usize) {
+        self.received.set(self.received.get() + count as u64);
+    }
+
+    pub(crate) fn sent(&self, count: usize) {
+        self.sent.set(self.sent.get() + count as u64);
+    }
+
+    /// Bytes received and sent since the last call.
+    pub fn take(&self) -> (u64, u64) {
+        (self.received.take(), self.sent.take())
+    }
 }
 
 impl Local {

@@ -66,6 +66,12 @@ impl Pipes {
 }
 
 impl Pipe {
+    /// No bytes in it?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
     /// Moves bytes until the body is through, or one side has to be waited for. Gives whether
     /// the source has no more; counts in `moved` what reached the sink.
     ///

@@ -60,6 +60,18 @@ impl Transport {
         each!(self, stream => stream.try_read(room))
     }
 
+    /// Asks the kernel whether the peer has neither sent anything nor left.
+    pub fn peek_is_empty(&self) -> bool {
+        use rustix::{
+            io::Errno,
+            net::{RecvFlags, recv},
+        };
+        let mut byte = [0u8; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let result = each!(self, stream => recv(&*stream, &mut byte[..], flags));
+        matches!(result, Err(Errno::AGAIN))
+    }
+
     /// Says that nothing more will be sent.
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {

@@ -89,8 +89,7 @@ fn poll_way(
             }
             way.held.consume(count);
             *moved += count as u64;
-            let sent = &to.local.traffic.sent;
-            sent.set(sent.get() + count as u64);
+            to.traffic().sent(count);
         }
         way.held.release(&from.local.buffers);
         if way.ended {
@@ -110,8 +109,7 @@ fn poll_way(
         let count = ready!(result)?;
         way.held.filled(count);
         way.ended = count == 0;
-        let received = &from.local.traffic.received;
-        received.set(received.get() + count as u64);
+        from.traffic().received(count);
     }
     cx.waker().wake_by_ref();
     Poll::Pending

@@ -19,7 +19,6 @@ pub const HOP: NameSet = NameSet::of(&[
     Name::PROXY_AUTHORIZATION,
     Name::PROXY_CONNECTION,
     Name::TE,
-    Name::TRAILER,
     Name::TRANSFER_ENCODING,
     Name::UPGRADE,
 ]);
@@ -113,6 +112,7 @@ const NO_TRAILER: NameSet = NameSet::of(&[
     Name::RETRY_AFTER,
     Name::SET_COOKIE,
     Name::TRACEPARENT,
+    Name::TRAILER,
     Name::VARY,
     Name::VIA,
     Name::X_REQUEST_ID,

@@ -18,13 +18,12 @@ use croupier_http::{
 
 use crate::{
     address::Peer,
-    buffers::Size,
     error::NetError,
     local::Local,
     side::{Outgoing, Sink, Source},
     timers::Timer,
     transport::Transport,
-    wire::Wire,
+    wire::{End, Wire},
 };
 
 /// Limits of a client connection, from the limits table.
@@ -51,6 +50,8 @@ pub struct ClientConn {
     pub peer: Peer,
     version: Version,
     persistent: bool,
+    /// The answer under way will not be whole.
+    cut: bool,
     served: u32,
 }
 
@@ -59,13 +60,14 @@ impl ClientConn {
     #[must_use]
     pub fn new(io: Transport, peer: Peer, local: &Rc<Local>, limits: &ClientLimits) -> Self {
         let timer = local.timers.timer();
-        let wire = Wire::new(io, Rc::clone(local), limits.chunks, Size::Small);
+        let wire = Wire::new(io, Rc::clone(local), limits.chunks, End::Client);
         Self {
             wire,
             timer,
             peer,
             version: Version::Http11,
             persistent: true,
+            cut: false,
             served: 0,
         }
     }
@@ -250,6 +252,39 @@ impl ClientConn {
         out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
     }
 
+    /// Sends a whole body and ends it, within `time` of the last progress.
+    ///
+    /// # Errors
+    /// When the client takes no bytes for that long, or has left.
+    pub async fn send_whole(
+        &mut self,
+        body: &[u8],
+        time: Option<Duration>,
+    ) -> Result<(), NetError> {
+        let mut rest = body;
+        self.timer.arm(self.wire.local.timers.after(time));
+        poll_fn(|cx| {
+            let polled = loop {
+                if rest.is_empty() {
+                    break self.wire.poll_finish(cx, None);
+                }
+                match self.wire.poll_send(cx, rest) {
+                    Poll::Ready(Ok(count)) => {
+                        rest = &rest[count..];
+                        self.timer.arm(self.wire.local.timers.after(time));
+                    }
+                    Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                    Poll::Pending => break Poll::Pending,
+                }
+            };
+            if polled.is_pending() && self.timer.is_expired(cx) {
+                return Poll::Ready(Err(NetError::Timeout));
+            }
+            polled
+        })
+        .await
+    }
+
     /// Flushes what waits, within `time`.
     ///
     /// # Errors
@@ -294,10 +329,21 @@ impl ClientConn {
         .await
     }
 
+    /// Ends the connection so that the client sees that its answer is not whole, whatever its
+    /// framing: a body that ends with the connection would look whole after a plain close.
+    pub fn cut(&mut self) {
+        self.persistent = false;
+        self.cut = true;
+    }
+
     /// Closes so that the client gets our last bytes: says that we send no more, then drops
     /// what still arrives for a short while. A close with unread bytes would be a reset, and a
     /// reset may destroy an answer that the client has not read yet.
     pub async fn close(mut self, bytes_max: u64, time: Option<Duration>) {
+        if self.cut {
+            self.wire.reset_on_close();
+            return;
+        }
         if self.wire.has_ended() || self.wire.io.shutdown_write().is_err() {
             return;
         }

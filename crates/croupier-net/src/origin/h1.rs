@@ -15,8 +15,12 @@ use croupier_http::{
 };
 
 use crate::{
-    buffers::Size, error::NetError, local::Local, side::Outgoing, timers::Tick,
-    transport::Transport, wire::Wire,
+    error::NetError,
+    local::Local,
+    side::Outgoing,
+    timers::Tick,
+    transport::Transport,
+    wire::{End, Wire},
 };
 
 /// Limits of an origin connection, from the limits table.
@@ -52,6 +56,8 @@ pub struct OriginConn {
     pub wire: Wire,
     scan: HeadScan,
     persistent: bool,
+    /// A request was sent whose final head has not come.
+    awaiting: bool,
     interim: u32,
     used: u32,
     idle_since: Tick,
@@ -61,11 +67,12 @@ impl OriginConn {
     /// A connection that was just made.
     #[must_use]
     pub fn new(io: Transport, local: &Rc<Local>, limits: &OriginLimits) -> Self {
-        let wire = Wire::new(io, Rc::clone(local), limits.chunks, Size::Page);
+        let wire = Wire::new(io, Rc::clone(local), limits.chunks, End::Origin);
         Self {
             wire,
             scan: HeadScan::default(),
             persistent: true,
+            awaiting: false,
             interim: 0,
             used: 0,
             idle_since: 0,
@@ -83,6 +90,7 @@ impl OriginConn {
     pub fn send_head(&mut self, line: &RequestLine<'_>, fields: &impl Outgoing) {
         self.used = self.used.saturating_add(1);
         self.interim = 0;
+        self.awaiting = true;
         self.scan = HeadScan::default();
         let out = self.wire.output();
         encode::request_line(out, line.method, line.path, line.query);
@@ -121,6 +129,7 @@ impl OriginConn {
         }
         self.persistent =
             body != BodyLen::UntilClose && reuse::is_persistent(response.version, &response.fields);
+        self.awaiting = false;
         self.wire.expect_body(body);
         Poll::Ready(Ok(body))
     }
@@ -142,6 +151,7 @@ impl OriginConn {
     #[must_use]
     pub fn is_reusable(&self) -> bool {
         self.persistent
+            && !self.awaiting
             && self.wire.has_received_all()
             && self.wire.has_sent_all()
             && self.wire.input.is_empty()

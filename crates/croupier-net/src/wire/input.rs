@@ -162,8 +162,7 @@ impl Source for Wire {
 
     fn moved(&mut self, count: usize) -> Result<(), NetError> {
         self.body_received += count as u64;
-        let received = &self.local.traffic.received;
-        received.set(received.get() + count as u64);
+        self.traffic().received(count);
         if count == 0 {
             self.ended = true;
         }

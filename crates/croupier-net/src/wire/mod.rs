@@ -23,11 +23,28 @@ use croupier_http::{
 use crate::{
     buffers::{Buffer, Size},
     error::NetError,
-    local::Local,
+    local::{Local, Traffic},
     transport::Transport,
 };
 use input::Reader;
 use output::Writer;
+
+/// Which end of an exchange is on this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client,
+    Origin,
+}
+
+impl End {
+    /// A client begins with a request head, an origin with a head and a small body.
+    fn first_read(self) -> Size {
+        match self {
+            Self::Client => Size::Small,
+            Self::Origin => Size::Page,
+        }
+    }
+}
 
 /// A connection that speaks HTTP/1.
 #[derive(Debug)]
@@ -45,7 +62,7 @@ pub struct Wire {
     chunk_limits: ChunkLimits,
     /// The peer has said that it sends no more.
     ended: bool,
-    first_read: Size,
+    end: End,
     /// Body bytes received and sent since the last reset, framing left out.
     pub(crate) body_received: u64,
     pub(crate) body_sent: u64,
@@ -56,7 +73,7 @@ impl Wire {
         io: Transport,
         local: Rc<Local>,
         chunk_limits: ChunkLimits,
-        first_read: Size,
+        end: End,
     ) -> Self {
         Self {
             io,
@@ -69,7 +86,7 @@ impl Wire {
             writer: Writer::Nothing,
             chunk_limits,
             ended: false,
-            first_read,
+            end,
             body_received: 0,
             body_sent: 0,
         }
@@ -89,7 +106,7 @@ impl Wire {
                 }
             }
         }
-        let room = self.input.room(self.first_read, &self.local.buffers);
+        let room = self.input.room(self.end.first_read(), &self.local.buffers);
         if room.is_empty() {
             return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));
         }
@@ -97,8 +114,7 @@ impl Wire {
             Poll::Ready(Ok(count)) => {
                 self.input.filled(count);
                 self.ended = count == 0;
-                let received = &self.local.traffic.received;
-                received.set(received.get() + count as u64);
+                self.traffic().received(count);
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(NetError::Io(error))),
@@ -106,6 +122,13 @@ impl Wire {
                 self.input.release(&self.local.buffers);
                 Poll::Pending
             }
+        }
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        match self.end {
+            End::Client => &self.local.client_traffic,
+            End::Origin => &self.local.origin_traffic,
         }
     }
 
@@ -163,6 +186,11 @@ impl Wire {
                 matches!(self.io.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             }
         }
+    }
+
+    /// Makes the coming close a reset, so that a peer can not take a cut message for whole.
+    pub fn reset_on_close(&self) {
+        self.io.reset_on_close();
     }
 
     /// Says how the next body to be received ends.
@@ -228,6 +256,13 @@ impl Wire {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Looks, with a system call, whether an idle connection is still as we left it: for a
+    /// request that could not be repeated if it were not.
+    #[must_use]
+    pub fn is_surely_quiet(&self) -> bool {
+        self.is_quiet() && self.io.peek_is_empty()
     }
 
     /// Gives back whatever is not needed while nothing happens.

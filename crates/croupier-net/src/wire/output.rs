@@ -59,17 +59,12 @@ impl Wire {
             return Err(NetError::Io(io::ErrorKind::WriteZero.into()));
         }
         self.sent += count;
-        self.count_sent(count);
+        self.traffic().sent(count);
         if self.sent == self.output.len() {
             self.output.clear();
             self.sent = 0;
         }
         Ok(())
-    }
-
-    fn count_sent(&self, count: usize) {
-        let sent = &self.local.traffic.sent;
-        sent.set(sent.get() + count as u64);
     }
 
     /// Opens a chunk of `length` bytes when the framing needs one; gives how many of them the
@@ -135,7 +130,7 @@ impl Sink for Wire {
             }
             let of_data = written - of_output;
             if of_data > 0 {
-                self.count_sent(of_data);
+                self.traffic().sent(of_data);
                 self.framed(of_data);
                 return Poll::Ready(Ok(of_data));
             }
@@ -169,7 +164,7 @@ impl Sink for Wire {
     }
 
     fn moved(&mut self, count: usize) {
-        self.count_sent(count);
+        self.traffic().sent(count);
         self.framed(count);
     }
 }

@@ -1,0 +1,40 @@
+//! `[server]`: the process itself.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::{AccessLog, Listen, LogLevel, Timeout};
+use crate::source::Spanned;
+
+/// The process: its listeners, workers, logs and side doors.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Every listener of the process: `listen` of `[server]` when written. When it is not, the listeners that
+    /// the sites name, and `:80` if a site names none.
+    pub listen: Vec<Spanned<Listen>>,
+    /// `None`: one per core.
+    pub workers: Option<NonZeroUsize>,
+    /// The Unix socket of the admin interface; `None`: no admin interface.
+    pub admin: Option<Spanned<PathBuf>>,
+    /// Where `/metrics`, `/healthz` and `/readyz` answer; `None`: nowhere.
+    pub metrics: Option<Spanned<Listen>>,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Spanned<Trusted>>,
+    pub access_log: AccessLog,
+    pub log_level: LogLevel,
+    /// How long exchanges may go on after the stop signal.
+    pub shutdown_grace: Timeout,
+    /// The pseudonym in `Via` (RFC 9110, 7.6.3).
+    pub via: String,
+}
+
+/// One entry of `trusted_proxies`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trusted {
+    /// `"10.0.0.0/8"`, or a single address as a network of one.
+    Network(IpNet),
+    /// `"unix"`: whoever connects through a Unix socket.
+    Unix,
+}

@@ -1,0 +1,54 @@
+//! A site: the hosts it answers for and its routes.
+
+use std::fmt;
+
+use super::{Headers, Hide, Listen, Route, TimeoutOverrides};
+use crate::source::{Span, Spanned};
+
+/// `[site."HOST"]`.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub host: Spanned<HostPattern>,
+    /// Other hosts of the same site; no host is in two sites.
+    pub aliases: Vec<Spanned<HostPattern>>,
+    /// Empty: every listener of the process.
+    pub listen: Vec<Spanned<Listen>>,
+    /// At least one; first match wins. A `proxy`, `pool`, `redirect`, `respond` or `deny` of the site itself is
+    /// the last one, and it matches everything.
+    pub routes: Vec<Route>,
+    pub headers: Headers,
+    pub hide: Hide,
+    /// Whether `Forwarded` (RFC 7239) is sent to the origin beside `X-Forwarded-*`.
+    pub forwarded: bool,
+    pub timeout: TimeoutOverrides,
+    pub span: Span,
+}
+
+impl Site {
+    /// The host and the aliases.
+    pub fn hosts(&self) -> impl Iterator<Item = &Spanned<HostPattern>> {
+        std::iter::once(&self.host).chain(&self.aliases)
+    }
+}
+
+/// Which `Host` a site answers for. Lower case, without port, without a final dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// A name, an IPv4 address, or an IPv6 address in brackets (as in `Host`).
+    Exact(String),
+    /// `*.example.com`, kept as `example.com`: any name below it, however deep, but not itself.
+    Below(String),
+    /// `*`: what no other site answers for.
+    Any,
+}
+
+impl fmt::Display for HostPattern {
+    /// As it is written in the config.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(name) => write!(f, "*.{name}"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Pools: the named ones, and those that `proxy` makes.
+
+use std::collections::HashMap;
+
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+use crate::keys;
+use crate::model::{
+    Balance, HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress, TimeoutOverrides,
+};
+use crate::nearest::nearest;
+use crate::read::{Complaint, Field, Fields, Reader, address, host, limits};
+use crate::source::{Span, Spanned};
+use crate::tree::{Entry, Value};
+
+const SERVERS_MAX: usize = 10_000;
+
+/// The pools found so far. Names are known before any route is read.
+#[derive(Default)]
+pub(crate) struct PoolBook {
+    pools: Vec<Pool>,
+    names: HashMap<String, PoolId>,
+    anonymous: HashMap<String, PoolId>,
+}
+
+impl PoolBook {
+    pub(crate) fn into_pools(self) -> Vec<Pool> {
+        self.pools
+    }
+
+    /// First pass: the name, so that whoever refers to it finds it.
+    pub(crate) fn name(&mut self, reader: &mut Reader, entry: &Entry) {
+        let key = &entry.key;
+        if entry.node.as_table().is_none() {
+            return;
+        }
+        if let Some(first) = self.names.get(&key.value) {
+            let message = format!("a pool `{}` exists already", key.value);
+            reader.note(
+                Diagnostic::error(codes::DUPLICATE_POOL, key.span, message)
+                    .and(self.pools[first.0].name.span, "first here")
+                    .help("give one of them another name"),
+            );
+            return;
+        }
+        self.names
+            .insert(key.value.clone(), PoolId(self.pools.len()));
+        self.pools.push(Pool {
+            name: key.clone(),
+            kind: PoolKind::Named,
+            servers: Vec::new(),
+            balance: Balance::default(),
+            timeout: TimeoutOverrides::default(),
+            host: HostHeader::default(),
+            protocol: Protocol::default(),
+            idle_per_server: None,
+            span: entry.node.span,
+        });
+    }
+
+    /// Second pass: what the pool says.
+    pub(crate) fn read(&mut self, reader: &mut Reader, entry: &Entry) {
+        let key = Spanned::new(entry.key.value.as_str(), entry.key.span);
+        if entry.node.as_table().is_none() {
+            let diagnostic = if keys::POOL.key(key.value).is_some() {
+                let message = "a pool needs a name";
+                Diagnostic::error(codes::WRONG_TYPE, key.span, message)
+                    .help("write its header as `[pool.web]`")
+            } else {
+                let message = format!("a pool is a table, not {}", entry.node.found());
+                let help = format!("write `[pool.{}]` and its keys below", key.value);
+                Diagnostic::error(codes::WRONG_TYPE, entry.node.span, message).help(help)
+            };
+            reader.note(diagnostic);
+            return;
+        }
+        reader.parse(key, codes::NAME, host::label);
+        let Some(table) = Fields::open(reader, &entry.node, &keys::POOL) else {
+            return;
+        };
+        let servers = match table.need(reader, "servers") {
+            Some(field) => servers(reader, &field),
+            None => Vec::new(),
+        };
+        if let Some(field) = table.get("balance") {
+            balance(reader, &field);
+        }
+        let timeout = limits::overrides(reader, &table);
+        let host = table
+            .get("host")
+            .and_then(|field| host_header(reader, &field));
+        if let Some(field) = table.get("protocol") {
+            protocol(reader, &field);
+        }
+        let idle = table
+            .get("idle_per_server")
+            .and_then(|field| field.integer(reader));
+        // A second pool of the same name was noted; its content is of no use.
+        let id = self.names.get(key.value).copied();
+        if let Some(pool) = id.and_then(|id| self.pools.get_mut(id.0))
+            && pool.name.span == key.span
+        {
+            pool.servers = servers;
+            pool.timeout = timeout;
+            pool.host = host.unwrap_or_default();
+            pool.idle_per_server = idle.and_then(|idle| usize::try_from(idle.value).ok());
+        }
+    }
+
+    /// The pool of this name, or a note that there is none.
+    pub(crate) fn find(&self, reader: &mut Reader, name: Spanned<&str>) -> Option<Spanned<PoolId>> {
+        if let Some(id) = self.names.get(name.value) {
+            return Some(Spanned::new(*id, name.span));
+        }
+        let message = format!("no pool is named `{}`", name.value);
+        let mut diagnostic = Diagnostic::error(codes::NO_SUCH_POOL, name.span, message);
+        let known = || {
+            self.pools
+                .iter()
+                .filter(|pool| pool.kind == PoolKind::Named)
+        };
+        if let Some(near) = nearest(name.value, known().map(|pool| pool.name.as_str()))
+            && let Some(id) = self.names.get(near)
+        {
+            diagnostic = diagnostic
+                .and(self.pools[id.0].name.span, "defined here")
+                .help(format!("did you mean `{near}`?"));
+        } else if address::server(name.value).is_ok() {
+            let help = format!(
+                "for a server without a pool write `proxy = \"{}\"`",
+                name.value
+            );
+            diagnostic = diagnostic.help(help);
+        } else if known().next().is_none() {
+            let help = format!("define it: `[pool.{}]` with `servers = [..]`", name.value);
+            diagnostic = diagnostic.help(help);
+        } else {
+            let names: Vec<&str> = known().take(8).map(|pool| pool.name.as_str()).collect();
+            diagnostic = diagnostic.help(match names[..] {
+                [only] => format!("the only pool is `{only}`"),
+                _ => format!("the pools are {}", keys::all_of(&names)),
+            });
+        }
+        reader.note(diagnostic);
+        None
+    }
+
+    /// The pool of `proxy = ..`; two with the same servers are one.
+    pub(crate) fn anonymous(
+        &mut self,
+        reader: &mut Reader,
+        field: &Field<'_>,
+    ) -> Option<Spanned<PoolId>> {
+        field.note_empty(reader);
+        let texts = field.texts(reader);
+        let count = texts.len();
+        let addresses: Vec<Spanned<ServerAddress>> = texts
+            .into_iter()
+            .filter_map(|text| match self.names.get(text.value) {
+                Some(_) => {
+                    let message = format!("`{}` is a pool, not a server", text.value);
+                    let help = format!("write `pool = \"{}\"`", text.value);
+                    let note = Diagnostic::error(codes::ADDRESS, text.span, message).help(help);
+                    reader.note(note);
+                    None
+                }
+                None => reader.parse(text, codes::ADDRESS, address::server),
+            })
+            .collect();
+        field.note_twice(reader, &addresses, ToString::to_string);
+        if addresses.is_empty() || addresses.len() < count {
+            return None;
+        }
+        let span = field.node.span;
+        let name = addresses
+            .iter()
+            .map(|address| address.to_string())
+            .collect::<Vec<_>>()
+            .join(",");
+        if let Some(id) = self.anonymous.get(&name) {
+            return Some(Spanned::new(*id, span));
+        }
+        let id = PoolId(self.pools.len());
+        self.anonymous.insert(name.clone(), id);
+        self.pools.push(Pool {
+            name: Spanned::new(name, span),
+            kind: PoolKind::Anonymous,
+            servers: addresses
+                .into_iter()
+                .map(|address| Server { address, weight: 1 })
+                .collect(),
+            balance: Balance::default(),
+            timeout: TimeoutOverrides::default(),
+            host: HostHeader::default(),
+            protocol: Protocol::default(),
+            idle_per_server: None,
+            span,
+        });
+        Some(Spanned::new(id, span))
+    }
+}
+
+fn servers(reader: &mut Reader, field: &Field<'_>) -> Vec<Server> {
+    field.note_empty(reader);
+    let items = field.items(reader);
+    if items.len() > SERVERS_MAX {
+        let message = format!("a pool has at most {SERVERS_MAX} servers");
+        reader.note(Diagnostic::error(codes::TOO_LARGE, field.name, message));
+        return Vec::new();
+    }
+    let mut servers: Vec<Server> = Vec::new();
+    let mut first_at: HashMap<ServerAddress, Span> = HashMap::new();
+    for item in items {
+        let (address, weight) = match &item.value {
+            Value::String(text) => (Some(Spanned::new(text.as_str(), item.span)), 1),
+            Value::Table(_) => {
+                let Some(table) = Fields::open(reader, item, &keys::SERVER) else {
+                    continue;
+                };
+                let address = table
+                    .need(reader, "address")
+                    .and_then(|field| field.full_text(reader));
+                let weight = table.get("weight").and_then(|field| field.integer(reader));
+                let weight = weight.and_then(|weight| u16::try_from(weight.value).ok());
+                (address, weight.unwrap_or(1))
+            }
+            _ => {
+                let message = format!("a server is a string or a table, not {}", item.found());
+                let help =
+                    "write `\"10.0.1.11:8080\"` or `{ address = \"10.0.1.11:8080\", weight = 2 }`";
+                reader.note(Diagnostic::error(codes::WRONG_TYPE, item.span, message).help(help));
+                continue;
+            }
+        };
+        let address = address.and_then(|text| reader.parse(text, codes::ADDRESS, address::server));
+        let Some(address) = address else { continue };
+        if let Some(first) = first_at.insert(address.value.clone(), address.span) {
+            let message = format!("`{}` is listed twice in `servers`", address.value);
+            reader.note(
+                Diagnostic::error(codes::DUPLICATE_ENTRY, address.span, message)
+                    .and(first, "first here")
+                    .help("for a larger share write `{ address = .., weight = 2 }`"),
+            );
+        }
+        servers.push(Server { address, weight });
+    }
+    servers
+}
+
+/// Words of `balance` that the language knows and this version does not.
+const BALANCE_LATER: &[&str] = &[
+    "least-requests",
+    "random",
+    "two-choices",
+    "hash",
+    "ewma",
+    "first",
+];
+
+fn balance(reader: &mut Reader, field: &Field<'_>) {
+    if let Some(text) = field.node.as_str()
+        && BALANCE_LATER.contains(&text.value)
+    {
+        let message = format!("`{}` comes with a later version", text.value);
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, text.span, message);
+        reader.note(diagnostic.help("use `round-robin`"));
+        return;
+    }
+    field.word(reader);
+}
+
+fn protocol(reader: &mut Reader, field: &Field<'_>) {
+    if let Some(text) = field.node.as_str()
+        && ["https", "h2c", "h2"].contains(&text.value)
+    {
+        let message = format!("`{}` comes with a later version", text.value);
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, text.span, message);
+        reader.note(diagnostic.help("use `http`"));
+        return;
+    }
+    field.word(reader);
+}
+
+fn host_header(reader: &mut Reader, field: &Field<'_>) -> Option<HostHeader> {
+    let text = field.full_text(reader)?;
+    match text.value {
+        "client" => Some(HostHeader::Client),
+        "server" => Some(HostHeader::Server),
+        _ => reader
+            .parse(text, codes::HOST, literal_host)
+            .map(|host| HostHeader::Literal(host.value)),
+    }
+}
+
+/// A `Host` as it goes over the wire: name or address, and a port if need be.
+fn literal_host(text: &str) -> Result<String, Complaint> {
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        return Err(Complaint::new(format!("`{text}` is not a host"))
+            .help(format!("without the scheme: `{host}`")));
+    }
+    let name = match text.rsplit_once(':') {
+        Some((name, port)) if !text.ends_with(']') => {
+            address::port(port)?;
+            name
+        }
+        _ => text,
+    };
+    let is_address = name.parse::<std::net::Ipv4Addr>().is_ok()
+        || name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+            .is_some_and(|name| name.parse::<std::net::Ipv6Addr>().is_ok());
+    match host::name_problem(name) {
+        Some(_) if is_address => Ok(text.to_owned()),
+        Some(problem) => Err(Complaint::new(format!("`{text}` is not a host")).help(problem)),
+        None => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,205 @@
+//! An exchange: one request on its way to its answer.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use croupier_net::client::ClientConn;
+use croupier_telemetry::{Gauge, Record, event};
+
+use crate::{
+    fault::{Code, Fault},
+    incoming::{Incoming, UNKNOWN},
+    live::Server,
+    plan::{Plan, RouteId, RoutePlan},
+    worker::{Installed, Worker},
+};
+
+/// One request, the plan it sees from first byte to last, and what happened to it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) installed: Rc<Installed>,
+    pub(crate) incoming: Incoming,
+    pub(crate) route: Option<RouteId>,
+    pub(crate) tally: Tally,
+}
+
+/// What the record will say.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) status: u16,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) server: Option<Arc<Server>>,
+    pub(crate) attempts: u32,
+    pub(crate) no_retry: &'static str,
+    pub(crate) ttfb: Option<Duration>,
+    pub(crate) connect: Option<Duration>,
+    pub(crate) origin_ttfb: Option<Duration>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) became: Became,
+    /// Something of the request was received: it is worth a record.
+    pub(crate) begun: Begun,
+}
+
+/// What an exchange became.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Became {
+    #[default]
+    Answered,
+    Tunnel,
+}
+
+/// Has a request been received at all?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Begun {
+    #[default]
+    No,
+    Yes,
+}
+
+impl Exchange {
+    /// Begins one; pins the plan for as long as it lives.
+    pub(crate) fn open(worker: &Rc<Worker>, conn: &ClientConn, listener: usize) -> Self {
+        let installed = worker.installed();
+        let (began, unix_ms) = worker.moment();
+        let peer_ip = conn.peer.ip;
+        let incoming = Incoming {
+            head: worker.local.lend_request(),
+            target: worker.lend_target(),
+            lawful: UNKNOWN,
+            listener,
+            scheme: "http",
+            peer_ip,
+            client_ip: peer_ip,
+            is_trusted: installed.plan.trusted.holds_peer(peer_ip),
+            request_id: worker.next_id(unix_ms),
+            given_id: None,
+            trace: None,
+            began,
+            unix_ms,
+        };
+        worker.cells.gauge(Gauge::ActiveRequests, 1);
+        Self {
+            worker: Rc::clone(worker),
+            installed,
+            incoming,
+            route: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// The plan this exchange sees.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.installed.plan
+    }
+
+    /// The route that took it, once that is known.
+    pub(crate) fn route_plan(&self) -> Option<&RoutePlan> {
+        self.route.map(|id| self.installed.plan.route(id))
+    }
+
+    /// Something failed: the record will name it, the counters count it.
+    pub(crate) fn failed(&mut self, fault: Fault) {
+        self.tally.fault = Some(fault);
+        self.worker.cells.fault(fault.code as usize);
+        if fault.code == Code::ClientGone {
+            return;
+        }
+        let server = self
+            .tally
+            .server
+            .as_ref()
+            .map_or("", |server| server.name.as_str());
+        let pool = self
+            .tally
+            .server
+            .as_ref()
+            .map_or("", |server| server.pool.as_str());
+        event(
+            fault.code.level(),
+            fault.code.as_str(),
+            &[
+                ("detail", &fault.sentence()),
+                ("pool", &pool),
+                ("server", &server),
+                ("request_id", &self.incoming.id()),
+            ],
+        );
+    }
+
+    fn record(&self) {
+        let Some(log) = &mut *self.worker.log.borrow_mut() else {
+            return;
+        };
+        let Incoming { head, target, .. } = &self.incoming;
+        let (site, route) = match self.route {
+            Some(id) => {
+                let site = &self.plan().sites[id.site.0];
+                (site.name.as_str(), site.routes[id.route].name.as_str())
+            }
+            None => ("", ""),
+        };
+        let server = self.tally.server.as_deref();
+        let raw = head.target_bytes();
+        let path = if target.path().is_empty() {
+            raw
+        } else {
+            target.path().as_bytes()
+        };
+        log.record(&Record {
+            ts: self.incoming.unix_ms,
+            client_ip: self.incoming.client_ip,
+            remote_ip: self.incoming.peer_ip,
+            site,
+            route,
+            pool: server.map_or("", |server| server.pool.as_str()),
+            server: server.map_or("", |server| server.name.as_str()),
+            method: head.method_bytes(),
+            scheme: self.incoming.scheme,
+            host: target.authority.as_str().as_bytes(),
+            path,
+            query: target.query().unwrap_or_default().as_bytes(),
+            proto: head.version.as_str(),
+            status: self.tally.status,
+            bytes_in: self.tally.bytes_in,
+            bytes_out: self.tally.bytes_out,
+            duration: self.incoming.began.elapsed(),
+            ttfb: self.tally.ttfb,
+            connect: self.tally.connect,
+            origin_ttfb: self.tally.origin_ttfb,
+            retries: u8::try_from(self.tally.attempts.saturating_sub(1)).unwrap_or(u8::MAX),
+            no_retry: self.tally.no_retry,
+            request_id: self.incoming.id(),
+            trace_id: self
+                .incoming
+                .trace
+                .as_ref()
+                .map(croupier_telemetry::Traceparent::trace_id),
+            fault: self.tally.fault.map_or("", |fault| fault.code.as_str()),
+            user_agent: head
+                .fields
+                .get(croupier_http::Name::USER_AGENT)
+                .unwrap_or_default(),
+            referer: head
+                .fields
+                .get(croupier_http::Name::REFERER)
+                .unwrap_or_default(),
+            tunnel: self.tally.became == Became::Tunnel,
+        });
+    }
+}
+
+impl Drop for Exchange {
+    /// However an exchange ends, it is recorded once and gives back what it borrowed.
+    fn drop(&mut self) {
+        self.worker.cells.gauge(Gauge::ActiveRequests, -1);
+        if self.tally.begun == Begun::Yes {
+            self.record();
+            crate::stage::settle::count(self);
+        }
+        let head = std::mem::take(&mut self.incoming.head);
+        self.worker.local.take_back_request(head);
+        let target = std::mem::take(&mut self.incoming.target);
+        self.worker.take_back_target(target);
+    }
+}

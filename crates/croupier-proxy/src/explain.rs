@@ -1,0 +1,253 @@
+//! Which site, route, edits and pool would take a request, and why the other routes lost.
+//!
+//! Runs `inspect` and `route` of the data plane itself: what it says is what happens. The tests
+//! in a config (`[[test]]`) go the same way.
+
+use std::{net::IpAddr, time::Instant};
+
+use croupier_http::{
+    RequestHead, Target,
+    h1::{head, scan::HeadScan},
+};
+use croupier_telemetry::RequestIds;
+
+use crate::{
+    fault::Fault,
+    incoming::{Incoming, UNKNOWN},
+    plan::{Action, HostRule, Plan, RouteId, RoutePlan},
+    stage::{
+        inspect,
+        route::{self, WhyNot},
+    },
+};
+
+/// A request to be explained.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// `host[:port]`.
+    pub authority: &'a str,
+    /// Path and query, beginning with a slash, or `*`.
+    pub target: &'a str,
+    /// Header lines beside `Host`.
+    pub headers: &'a [(String, String)],
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// The listener it comes by: its place in the plan.
+    pub listener: usize,
+}
+
+/// What would happen.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The site that answers, when the request gets that far.
+    pub site: Option<String>,
+    /// Routes looked at, in order, with the reason why they lost; the last may have won.
+    pub routes: Vec<(String, Option<String>)>,
+    /// What happens.
+    pub outcome: Outcome,
+}
+
+/// What happens to the request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is dealt to a server of a pool.
+    Pool {
+        /// The route's name.
+        route: String,
+        /// The pool's name.
+        pool: String,
+        /// Its servers with weights.
+        servers: Vec<(String, u16)>,
+        /// Path and query as the origin gets them.
+        path: String,
+        /// `Host` as the origin gets it; None when it is the chosen server's own address.
+        host: Option<String>,
+        /// Lines written on the way to the origin and to the client.
+        edits: (Vec<String>, Vec<String>),
+        /// Is the invisible-server guard on?
+        hidden: bool,
+    },
+    /// The route answers by itself.
+    Answer {
+        /// The route's name.
+        route: String,
+        /// The status.
+        status: u16,
+        /// Where a redirect leads.
+        location: Option<String>,
+    },
+    /// It is refused.
+    Fault {
+        /// The route's name, when one was found.
+        route: Option<String>,
+        /// Why.
+        fault: Fault,
+    },
+}
+
+/// Asks the plan.
+#[must_use]
+pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
+    let refused = |fault: Fault| Explanation {
+        site: None,
+        routes: Vec::new(),
+        outcome: Outcome::Fault { route: None, fault },
+    };
+    let mut incoming = match incoming(plan, question) {
+        Ok(incoming) => incoming,
+        Err(fault) => return refused(fault),
+    };
+    if let Err(fault) = inspect::check(plan, &mut incoming) {
+        return refused(fault);
+    }
+    let found = route::find(plan, &incoming);
+    let Some(site) = route::site(plan, &incoming) else {
+        return refused(
+            found
+                .err()
+                .map_or_else(|| crate::Code::ProxyInternal.into(), Fault::from),
+        );
+    };
+    let site = &plan.sites[site.0];
+    let mut routes = Vec::new();
+    for route in &site.routes {
+        let why_not = route::why_not(route, &incoming, incoming.target.path());
+        let won = why_not.is_none();
+        routes.push((
+            route.name.clone(),
+            why_not.map(|reason| words(&reason, route, &incoming)),
+        ));
+        if won {
+            break;
+        }
+    }
+    let outcome = match found {
+        Ok(id) => outcome(plan, id, &incoming),
+        Err(code) => Outcome::Fault {
+            route: None,
+            fault: code.into(),
+        },
+    };
+    Explanation {
+        site: Some(site.name.clone()),
+        routes,
+        outcome,
+    }
+}
+
+/// The request as the data plane would have received it.
+fn incoming(plan: &Plan, question: &Question<'_>) -> Result<Incoming, Fault> {
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "{} {} HTTP/1.1\r\nHost: {}\r\n",
+        question.method, question.target, question.authority
+    );
+    for (name, value) in question.headers {
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    text.push_str("\r\n");
+    let limits = &plan.limits.client.head;
+    let mut request = RequestHead::default();
+    let length = HeadScan::default()
+        .find(text.as_bytes(), limits)
+        .and_then(|found| found.ok_or(croupier_http::h1::scan::HeadError::StartLine))
+        .map_err(|error| inspect::head_fault(&croupier_net::NetError::Head(error)))?;
+    head::request(&text.as_bytes()[..length], limits, &mut request)
+        .map_err(|error| inspect::head_fault(&croupier_net::NetError::Head(error)))?;
+    Ok(Incoming {
+        head: request,
+        target: Target::default(),
+        lawful: UNKNOWN,
+        listener: question.listener,
+        scheme: question.scheme,
+        peer_ip: question.client,
+        client_ip: question.client,
+        is_trusted: plan.trusted.holds_peer(question.client),
+        request_id: RequestIds::new(0).next(0),
+        given_id: None,
+        trace: None,
+        began: Instant::now(),
+        unix_ms: 0,
+    })
+}
+
+fn words(reason: &WhyNot, route: &RoutePlan, incoming: &Incoming) -> String {
+    match reason {
+        WhyNot::Path => format!("path `{}` does not match", incoming.target.path()),
+        WhyNot::Method => {
+            let methods: Vec<&str> = route
+                .methods
+                .iter()
+                .map(crate::plan::MethodRule::as_str)
+                .collect();
+            format!("method is not one of {}", methods.join(", "))
+        }
+        WhyNot::Header(name) => format!("header `{name}` does not satisfy its condition"),
+        WhyNot::Query(name) => format!("query parameter `{name}` does not satisfy its condition"),
+    }
+}
+
+fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
+    let route = plan.route(id);
+    let name = route.name.clone();
+    match &route.action {
+        Action::Pool(pool) => {
+            let pool = plan.pool(*pool);
+            let path = match route.path_edit.apply(&incoming.target, &route.path) {
+                Ok(path) => path,
+                Err(code) => {
+                    return Outcome::Fault {
+                        route: Some(name),
+                        fault: code.into(),
+                    };
+                }
+            };
+            let query = incoming.target.query().map(|query| format!("?{query}"));
+            Outcome::Pool {
+                route: name,
+                pool: pool.name.clone(),
+                servers: pool
+                    .servers
+                    .iter()
+                    .map(|(server, weight)| (server.name.clone(), *weight))
+                    .collect(),
+                path: format!("{path}{}", query.unwrap_or_default()),
+                host: match &pool.host {
+                    HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),
+                    HostRule::Fixed(host) => Some(host.to_string()),
+                    HostRule::Server => None,
+                },
+                edits: (lines(&route.request_edits), lines(&route.response_edits)),
+                hidden: route.guard.is_on(),
+            }
+        }
+        Action::Redirect { to, status } => Outcome::Answer {
+            route: name,
+            status: *status,
+            location: Some(to.expand(incoming.scheme, &incoming.target, &route.path)),
+        },
+        Action::Respond(fixed) => Outcome::Answer {
+            route: name,
+            status: fixed.status,
+            location: None,
+        },
+        Action::Deny { status } => Outcome::Answer {
+            route: name,
+            status: *status,
+            location: None,
+        },
+    }
+}
+
+fn lines(edits: &crate::edits::Edits) -> Vec<String> {
+    let text = String::from_utf8_lossy;
+    edits
+        .lines
+        .iter()
+        .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! The request as received, who sent it, and what the record wants to know of it.
+
+use std::{net::IpAddr, time::Instant};
+
+use croupier_http::{
+    BodyLen, RequestHead, Target,
+    rules::inspect::{Lawful, Listed},
+};
+use croupier_telemetry::{RequestId, Traceparent};
+
+/// A request on its way in: all that a stage or policy may see of it.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The head as received.
+    pub head: RequestHead,
+    /// The target in normal form; filled by `inspect`.
+    pub target: Target,
+    /// What `inspect` found the request to ask for.
+    pub lawful: Lawful,
+    /// The listener it came by.
+    pub listener: usize,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The peer of the connection; None over a unix socket.
+    pub peer_ip: Option<IpAddr>,
+    /// The client: the peer, or whom trusted proxies name.
+    pub client_ip: Option<IpAddr>,
+    /// Is the peer a proxy of ours?
+    pub is_trusted: bool,
+    /// The id in logs, on error pages and at the origin.
+    pub request_id: RequestId,
+    /// A trusted peer's own id of this request.
+    pub given_id: Option<Box<str>>,
+    /// The trace the client speaks of.
+    pub trace: Option<Traceparent>,
+    /// When the head was complete.
+    pub began: Instant,
+    /// The same, milliseconds since 1970.
+    pub unix_ms: u64,
+}
+
+impl Incoming {
+    /// The id that is shown: a trusted peer's, else ours.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.given_id
+            .as_deref()
+            .unwrap_or_else(|| self.request_id.as_str())
+    }
+}
+
+/// What is assumed of a request until it has been inspected: nothing.
+pub(crate) const UNKNOWN: Lawful = Lawful {
+    body: BodyLen::None,
+    expects_continue: false,
+    wants_websocket: false,
+    listed: Listed {
+        names: croupier_http::NameSet::EMPTY,
+        others: false,
+    },
+};

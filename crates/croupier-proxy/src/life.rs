@@ -1,0 +1,89 @@
+//! The life of a connection, and of each exchange on it.
+//!
+//!   inspect -> route -> admit -> fetch -> shape -> deliver -> settle
+//!
+//! Read this file to know what happens to a request and in which order. A stage may end the
+//! exchange early by giving an `Answer`; no stage but `deliver` writes to the client.
+
+use std::rc::Rc;
+
+use croupier_net::{
+    NetError,
+    address::Peer,
+    client::ClientConn,
+    timers::{NEVER, Tick},
+    transport::Transport,
+};
+
+use crate::{
+    answer::Answer,
+    exchange::{Begun, Exchange},
+    fault::{Code, Fault},
+    live::Door,
+    plan::Action,
+    stage::{admit, deliver, fetch, inspect, rescue, route},
+    worker::Worker,
+};
+
+/// One client connection, from accept to close.
+pub(crate) async fn connection(
+    w: Rc<Worker>,
+    listener: Rc<std::cell::Cell<usize>>,
+    (io, peer): (Transport, Peer),
+    door: Door,
+) {
+    let mut limits = w.installed().plan.limits.client;
+    let mut conn = ClientConn::new(io, peer, &w.local, &limits);
+    // `is_next` ends when the client leaves, falls idle, or when this worker drains.
+    while conn.is_next(&limits).await {
+        // Boxed, so that an idle connection is as small as what it waits with.
+        Box::pin(exchange(&w, &mut conn, listener.get())).await;
+        limits = w.installed().plan.limits.client;
+    }
+    let limits = w.installed().plan.limits;
+    Box::pin(conn.close(limits.drain_bytes, limits.drain_time)).await;
+    drop(door);
+}
+
+/// One request and its answer.
+async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, listener: usize) {
+    let mut x = Exchange::open(w, conn, listener); // pins the plan for as long as it lives
+    let limits = x.plan().limits.client;
+    let received = conn.read_head(&limits, &mut x.incoming.head).await;
+    if let Err(NetError::Closed) = received {
+        conn.close_after();
+        return; // nothing was asked
+    }
+    x.tally.begun = Begun::Yes;
+    (x.incoming.began, x.incoming.unix_ms) = w.moment();
+    let mut deadline = NEVER;
+    let answer = match decide(&mut x, conn, received, &mut deadline).await {
+        Ok(answer) => answer,
+        Err(fault) => rescue::answer(&mut x, conn, fault),
+    };
+    deliver::run(&mut x, conn, answer, deadline).await;
+}
+
+/// Finds the answer: from a rule of the route, or from an origin.
+async fn decide(
+    x: &mut Exchange,
+    conn: &mut ClientConn,
+    received: Result<(), NetError>,
+    deadline: &mut Tick,
+) -> Result<Answer, Fault> {
+    received.map_err(|error| inspect::head_fault(&error))?;
+    let installed = Rc::clone(&x.installed);
+    inspect::check(&installed.plan, &mut x.incoming)?;
+    conn.expect_body(x.incoming.lawful.body);
+    let id = route::find(&installed.plan, &x.incoming)?;
+    x.route = Some(id);
+    if let Some(answer) = admit::run(x) {
+        return Ok(answer);
+    }
+    let route = installed.plan.route(id);
+    let Action::Pool(pool) = &route.action else {
+        return Err(Code::ProxyInternal.into());
+    };
+    *deadline = x.worker.local.timers.after(route.times.exchange);
+    fetch::run(x, conn, *pool, *deadline).await
+}

@@ -1,0 +1,284 @@
+//! Config and live state to plan, all or nothing. Top to bottom: pools, sites, listeners.
+
+use std::sync::Arc;
+
+use croupier_config::{
+    Config,
+    model::{
+        self, Action as ConfigAction, HostHeader, PathEdit as ConfigPathEdit, PathMatch, Route,
+        Site, Timeouts,
+    },
+    pattern,
+};
+use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};
+use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
+
+use super::{
+    Action, FixedAnswer, HostRule, LimitsPlan, ListenerPlan, MethodRule, PathEdit, Plan, PoolPlan,
+    RoutePlan, SitePlan, Template, Times, TrustedPeers,
+};
+use crate::{
+    edits::{Edits, Guard},
+    live::Live,
+    router::{
+        conditions::{Condition, ValueRule},
+        host::{Hosts, SiteId},
+        path::PathRule,
+    },
+};
+
+/// Builds the plan of a config. Live objects of unchanged identity are found again.
+///
+/// `connections` is the number of client connections the process has descriptors for.
+///
+/// # Errors
+/// One sentence: a regex that the config's check let through. Nothing has changed then.
+pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, String> {
+    let pools = config
+        .pools
+        .iter()
+        .map(|pool| build_pool(config, pool, live))
+        .collect();
+    let sites = config
+        .sites
+        .iter()
+        .map(|site| build_site(config, site, live))
+        .collect::<Result<Vec<_>, _>>()?;
+    let listeners = config
+        .server
+        .listen
+        .iter()
+        .map(|listen| ListenerPlan {
+            address: listen.value.clone(),
+            hosts: hosts(config, &listen.value),
+        })
+        .collect();
+    Ok(Plan {
+        listeners,
+        sites,
+        pools,
+        trusted: TrustedPeers::new(config.server.trusted_proxies.iter().map(|t| &t.value)),
+        limits: limits(config, connections),
+        via: format!("1.1 {}", config.server.via).into_bytes().into(),
+    })
+}
+
+/// The hosts of one listener: sites that listen everywhere, and those that name it.
+fn hosts(config: &Config, listen: &model::Listen) -> Hosts {
+    let mut hosts = Hosts::default();
+    for (index, site) in config.sites.iter().enumerate() {
+        let here = site.listen.is_empty() || site.listen.iter().any(|other| other.value == *listen);
+        if here {
+            for host in site.hosts() {
+                hosts.insert(&host.value, SiteId(index));
+            }
+        }
+    }
+    hosts
+}
+
+fn build_pool(config: &Config, pool: &model::Pool, live: &Live) -> PoolPlan {
+    let servers: Vec<_> = pool
+        .servers
+        .iter()
+        .map(|server| {
+            (
+                live.server(&pool.name.value, &server.address.value),
+                server.weight,
+            )
+        })
+        .collect();
+    let authorities = servers
+        .iter()
+        .filter(|(server, _)| !server.authority.is_empty())
+        .map(|(server, _)| server.authority.clone())
+        .collect();
+    PoolPlan {
+        name: pool.name.value.clone(),
+        servers,
+        authorities,
+        host: match &pool.host {
+            HostHeader::Client => HostRule::Client,
+            HostHeader::Server => HostRule::Server,
+            HostHeader::Literal(host) => HostRule::Fixed(host.as_str().into()),
+        },
+        idle_kept: config.idle_per_server_of(pool),
+    }
+}
+
+fn build_site(config: &Config, site: &Site, live: &Live) -> Result<SitePlan, String> {
+    let name = site.host.value.to_string();
+    let routes = site
+        .routes
+        .iter()
+        .map(|route| build_route(config, site, route, live))
+        .collect::<Result<_, _>>()?;
+    let slot = live.registry.route(&name, "");
+    Ok(SitePlan { name, routes, slot })
+}
+
+fn build_route(
+    config: &Config,
+    site: &Site,
+    route: &Route,
+    live: &Live,
+) -> Result<RoutePlan, String> {
+    let headers = route.headers.under(&site.headers);
+    Ok(RoutePlan {
+        name: route.name.value.clone(),
+        slot: live
+            .registry
+            .route(&site.host.value.to_string(), &route.name.value),
+        path: path_rule(&route.when.path)?,
+        methods: route
+            .when
+            .methods
+            .iter()
+            .map(|method| MethodRule::new(&method.value))
+            .collect(),
+        headers: conditions(&route.when.headers, Case::Lower)?,
+        query: conditions(&route.when.query, Case::Kept)?,
+        action: action(&route.action),
+        path_edit: path_edit(&route.path_edit),
+        request_edits: Edits::new(&headers.request),
+        response_edits: Edits::new(&headers.response),
+        guard: Guard::new(route.hide.as_ref().unwrap_or(&site.hide)),
+        forwarded: site.forwarded,
+        times: times(&config.timeouts_of(site, route)),
+    })
+}
+
+fn path_rule(path: &PathMatch) -> Result<PathRule, String> {
+    Ok(match path {
+        PathMatch::Any => PathRule::Any,
+        PathMatch::Exact(path) => PathRule::Exact(path.value.clone()),
+        PathMatch::Prefix(path) => PathRule::Prefix(path.value.clone()),
+        PathMatch::Regex(text) => {
+            PathRule::Regex(pattern::compile(&text.value).map_err(|error| error.to_string())?)
+        }
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Lower,
+    Kept,
+}
+
+fn conditions(written: &[model::Condition], case: Case) -> Result<Vec<Condition>, String> {
+    written
+        .iter()
+        .map(|condition| {
+            let name = &condition.name.value;
+            let name = if case == Case::Lower {
+                name.to_ascii_lowercase()
+            } else {
+                name.clone()
+            };
+            Ok(Condition {
+                name: name.into(),
+                rule: ValueRule::new(&condition.value.value)?,
+            })
+        })
+        .collect()
+}
+
+fn action(action: &ConfigAction) -> Action {
+    match action {
+        ConfigAction::Pool(pool) => Action::Pool(pool.value),
+        ConfigAction::Redirect(redirect) => Action::Redirect {
+            to: Template::new(&redirect.to.value),
+            status: redirect.status,
+        },
+        ConfigAction::Respond(respond) => Action::Respond(FixedAnswer {
+            status: respond.status,
+            body: Arc::from(respond.body.as_bytes()),
+            content_type: respond.content_type.as_str().into(),
+            lines: respond
+                .headers
+                .iter()
+                .map(|line| {
+                    (
+                        line.name.value.as_bytes().into(),
+                        line.value.value.as_bytes().into(),
+                    )
+                })
+                .collect(),
+        }),
+        ConfigAction::Deny(deny) => Action::Deny {
+            status: deny.status,
+        },
+    }
+}
+
+fn path_edit(edit: &ConfigPathEdit) -> PathEdit {
+    match edit {
+        ConfigPathEdit::Keep => PathEdit::Keep,
+        ConfigPathEdit::Prefix { strip, add } => PathEdit::Prefix {
+            strip: strip
+                .as_ref()
+                .map(|strip| strip.value.clone())
+                .unwrap_or_default(),
+            add: add
+                .as_ref()
+                .map(|add| add.value.clone())
+                .unwrap_or_default(),
+        },
+        ConfigPathEdit::Rewrite(template) => PathEdit::Rewrite(Template::new(&template.value)),
+    }
+}
+
+fn times(timeouts: &Timeouts) -> Times {
+    Times {
+        client_body: timeouts.client_body.duration(),
+        client_send: timeouts.client_send.duration(),
+        connect: timeouts.connect.duration(),
+        response_head: timeouts.response_head.duration(),
+        response_body: timeouts.response_body.duration(),
+        tunnel_idle: timeouts.tunnel_idle.duration(),
+        exchange: timeouts.exchange.duration(),
+    }
+}
+
+fn limits(config: &Config, connections: usize) -> LimitsPlan {
+    let limits = &config.limits;
+    let chunks = ChunkLimits {
+        line_bytes: limits.chunk_line_bytes,
+        trailer_bytes: limits.trailer_bytes,
+        trailers: limits.trailers,
+    };
+    let connections = limits.connections.unwrap_or(connections);
+    LimitsPlan {
+        client: ClientLimits {
+            head: HeadLimits {
+                head_bytes: limits.head_bytes,
+                target_bytes: limits.target_bytes,
+                fields: limits.fields,
+                field_bytes: limits.field_bytes,
+            },
+            chunks,
+            head_time: config.timeouts.client_head.duration(),
+            idle_time: config.timeouts.client_idle.duration(),
+        },
+        origin: OriginLimits {
+            head: HeadLimits {
+                head_bytes: limits.response_head_bytes,
+                target_bytes: limits.target_bytes,
+                fields: limits.response_fields,
+                field_bytes: limits.response_head_bytes,
+            },
+            chunks,
+        },
+        interim_responses: u32::try_from(limits.interim_responses).unwrap_or(u32::MAX),
+        body_bytes: limits.body_bytes,
+        drain_bytes: limits.drain_bytes,
+        drain_time: config.timeouts.drain.duration(),
+        origin_idle: config.timeouts.origin_idle.duration(),
+        connections,
+        // One client may take half of what there is, and no more than anybody needs.
+        connections_per_client: limits
+            .connections_per_client
+            .unwrap_or((connections / 2).min(10_000)),
+        times: times(&config.timeouts),
+    }
+}

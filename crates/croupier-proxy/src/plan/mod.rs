@@ -1,0 +1,273 @@
+//! What the config means: immutable, indexed by small ids, with nothing left to parse, default
+//! or fail. Built aside by [`build`]; workers get it as one `Arc` and swap it whole.
+
+mod build;
+
+pub mod digest;
+pub mod path_edit;
+pub mod template;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use croupier_config::model::{Listen, PoolId, Trusted};
+use croupier_http::{Authority, Method};
+use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
+use croupier_telemetry::RouteSlot;
+
+use crate::{
+    edits::{Edits, Guard},
+    live::Server,
+    router::{
+        conditions::Condition,
+        host::{Hosts, SiteId},
+        path::PathRule,
+    },
+};
+pub use build::build;
+use path_edit::PathEdit;
+use template::Template;
+
+/// The whole meaning of a config.
+#[derive(Debug)]
+pub struct Plan {
+    /// Where to listen; a listener's id is its place here.
+    pub listeners: Vec<ListenerPlan>,
+    /// The sites.
+    pub sites: Vec<SitePlan>,
+    /// The pools; indexed by `PoolId`.
+    pub pools: Vec<PoolPlan>,
+    /// Whose forwarding fields are believed.
+    pub trusted: TrustedPeers,
+    /// Limits and times that no route changes.
+    pub limits: LimitsPlan,
+    /// Our name in `Via`, with the version before it: `1.1 croupier`.
+    pub via: Box<[u8]>,
+}
+
+/// One address to listen on, and who answers there.
+#[derive(Debug)]
+pub struct ListenerPlan {
+    /// As written in the config.
+    pub address: Listen,
+    /// Which site answers for which host here.
+    pub hosts: Hosts,
+}
+
+/// A set of hosts and its routes.
+#[derive(Debug)]
+pub struct SitePlan {
+    /// The host as written in the config.
+    pub name: String,
+    /// Routes in order; the first match wins.
+    pub routes: Vec<RoutePlan>,
+    /// Where a request of this site is counted when no route takes it.
+    pub slot: RouteSlot,
+}
+
+/// A rule inside a site.
+#[derive(Debug)]
+pub struct RoutePlan {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Its place in the metrics.
+    pub slot: RouteSlot,
+    /// When it matches.
+    pub path: PathRule,
+    /// Empty: every method.
+    pub methods: Vec<MethodRule>,
+    /// Conditions on headers.
+    pub headers: Vec<Condition>,
+    /// Conditions on query parameters.
+    pub query: Vec<Condition>,
+    /// What it does.
+    pub action: Action,
+    /// What happens to the path on the way to the origin.
+    pub path_edit: PathEdit,
+    /// Edits on the way to the origin.
+    pub request_edits: Edits,
+    /// Edits on the way to the client.
+    pub response_edits: Edits,
+    /// What of the servers is hidden.
+    pub guard: Guard,
+    /// Also send `Forwarded`?
+    pub forwarded: bool,
+    /// How long each part may take.
+    pub times: Times,
+}
+
+/// A method a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodRule {
+    method: Method,
+    text: Box<str>,
+}
+
+impl MethodRule {
+    fn new(text: &str) -> Self {
+        Self {
+            method: Method::from_bytes(text.as_bytes()),
+            text: text.into(),
+        }
+    }
+
+    /// Is this the method?
+    #[must_use]
+    pub fn takes(&self, method: Method, bytes: &[u8]) -> bool {
+        self.method == method && (method != Method::Other || self.text.as_bytes() == bytes)
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What a route does with a request.
+#[derive(Debug)]
+pub enum Action {
+    /// Deal it to a server of this pool.
+    Pool(PoolId),
+    /// Send the client elsewhere.
+    Redirect { to: Template, status: u16 },
+    /// Answer by itself.
+    Respond(FixedAnswer),
+    /// Refuse.
+    Deny { status: u16 },
+}
+
+/// An answer written in the config.
+#[derive(Clone, Debug)]
+pub struct FixedAnswer {
+    pub status: u16,
+    pub body: Arc<[u8]>,
+    pub content_type: Box<str>,
+    pub lines: Box<[(Box<[u8]>, Box<[u8]>)]>,
+}
+
+/// Servers that answer the same requests.
+#[derive(Debug)]
+pub struct PoolPlan {
+    /// Its name.
+    pub name: String,
+    /// Its servers with their weights.
+    pub servers: Vec<(Arc<Server>, u16)>,
+    /// What their answers must not show.
+    pub authorities: Vec<Authority>,
+    /// The `Host` they see.
+    pub host: HostRule,
+    /// Idle connections kept for each worker and server.
+    pub idle_kept: usize,
+}
+
+/// The `Host` a server sees.
+#[derive(Clone, Debug)]
+pub enum HostRule {
+    /// What the client sent.
+    Client,
+    /// The server's own address.
+    Server,
+    /// Always this.
+    Fixed(Box<str>),
+}
+
+/// How long each part of an exchange may take; None is for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Without progress in the request body.
+    pub client_body: Option<Duration>,
+    /// Without the client taking bytes.
+    pub client_send: Option<Duration>,
+    /// To connect to a server.
+    pub connect: Option<Duration>,
+    /// From the end of the request to the response head.
+    pub response_head: Option<Duration>,
+    /// Without progress in the response body.
+    pub response_body: Option<Duration>,
+    /// Without a byte either way in a tunnel.
+    pub tunnel_idle: Option<Duration>,
+    /// For the whole exchange.
+    pub exchange: Option<Duration>,
+}
+
+/// Limits that no route changes.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitsPlan {
+    /// Of client connections.
+    pub client: ClientLimits,
+    /// Of origin connections.
+    pub origin: OriginLimits,
+    /// Interim responses to one request.
+    pub interim_responses: u32,
+    /// A request body, bytes.
+    pub body_bytes: Option<u64>,
+    /// An unwanted request body is read up to this.
+    pub drain_bytes: u64,
+    /// And this long.
+    pub drain_time: Option<Duration>,
+    /// An idle origin connection is kept this long.
+    pub origin_idle: Option<Duration>,
+    /// Client connections in all.
+    pub connections: usize,
+    /// And of one client.
+    pub connections_per_client: usize,
+    /// For a client's bytes while no route is known.
+    pub times: Times,
+}
+
+/// Whose forwarding fields are believed.
+#[derive(Debug, Default)]
+pub struct TrustedPeers {
+    networks: Vec<ipnet::IpNet>,
+    unix: bool,
+}
+
+impl TrustedPeers {
+    fn new<'a>(written: impl Iterator<Item = &'a Trusted>) -> Self {
+        let mut this = Self::default();
+        for trusted in written {
+            match trusted {
+                Trusted::Network(network) => this.networks.push(*network),
+                Trusted::Unix => this.unix = true,
+            }
+        }
+        this
+    }
+
+    /// Is this address a proxy of ours?
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
+    }
+
+    /// Is this peer a proxy of ours? None is a unix socket.
+    #[must_use]
+    pub fn holds_peer(&self, address: Option<IpAddr>) -> bool {
+        address.map_or(self.unix, |address| self.holds(address))
+    }
+}
+
+impl Plan {
+    /// A route by its ids.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> &RoutePlan {
+        &self.sites[id.site.0].routes[id.route]
+    }
+
+    /// A pool by its id.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> &PoolPlan {
+        &self.pools[id.0]
+    }
+}
+
+/// A route of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteId {
+    /// Its site.
+    pub site: SiteId,
+    /// Its place in the site.
+    pub route: usize,
+}

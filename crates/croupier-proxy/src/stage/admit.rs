@@ -1,0 +1,48 @@
+//! Stage 3: may it pass, or does the route answer by itself? Cheap answers first, before any
+//! origin is bothered. Policies will run here.
+
+use std::borrow::Cow;
+
+use crate::{
+    answer::{Answer, Bytes, Made},
+    exchange::Exchange,
+    fault::{Code, Fault},
+    page,
+    plan::Action,
+};
+
+/// Gives the route's own answer; None when a pool is to be asked.
+pub(crate) fn run(x: &mut Exchange) -> Option<Answer> {
+    let route = x.route_plan()?;
+    match &route.action {
+        Action::Pool(_) => None,
+        Action::Redirect { to, status } => {
+            let location = to.expand(x.incoming.scheme, &x.incoming.target, &route.path);
+            Some(Answer::Made(Made {
+                status: *status,
+                body: Bytes::Own(Vec::new()),
+                content_type: Cow::Borrowed(""),
+                lines: vec![(Cow::Borrowed("location"), Cow::Owned(location))],
+            }))
+        }
+        Action::Respond(fixed) => {
+            let text = |bytes: &[u8]| Cow::Owned(String::from_utf8_lossy(bytes).into_owned());
+            Some(Answer::Made(Made {
+                status: fixed.status,
+                body: Bytes::Shared(fixed.body.clone()),
+                content_type: Cow::Owned(fixed.content_type.to_string()),
+                lines: fixed
+                    .lines
+                    .iter()
+                    .map(|(name, value)| (text(name), text(value)))
+                    .collect(),
+            }))
+        }
+        Action::Deny { status } => {
+            let status = *status;
+            let fault = Fault::from(Code::ProxyDenied);
+            x.failed(fault);
+            Some(Answer::Made(page::error(&x.incoming, status, fault)))
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Stage 6: out it goes. The only writer to the client.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use croupier_http::{BodyLen, Method, Name, ResponseHead};
+use croupier_net::{
+    NetError,
+    client::ClientConn,
+    splice::Failure,
+    timers::{NEVER, Tick, ticks},
+};
+
+use super::{
+    inspect,
+    shape::{DealtLines, MadeLines},
+    tunnel,
+};
+use crate::{
+    answer::{Answer, Dealt, Made},
+    exchange::Exchange,
+    fault::{Code, Fault},
+    plan::Times,
+    relay::{Pump, Side},
+};
+
+/// Sends the answer and leaves the client connection fit for the next exchange, or closing.
+pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer, deadline: Tick) {
+    if x.worker.local.is_draining() {
+        conn.close_after();
+    }
+    match answer {
+        Answer::Dealt(dealt) => self::dealt(x, conn, dealt, deadline).await,
+        Answer::Switch(dealt) => tunnel::run(x, conn, dealt).await,
+        Answer::Made(made) => self::made(x, conn, &made).await,
+        Answer::Silence => conn.close_after(),
+    }
+    settle_body(x, conn).await;
+}
+
+/// A request body that nobody read must not become the next request: it is read and dropped
+/// within limits, else the connection closes.
+async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
+    if conn.is_persistent() && !conn.wire.has_received_all() {
+        let limits = &x.plan().limits;
+        if !conn.drain_body(limits.drain_bytes, limits.drain_time).await {
+            conn.close_after();
+        }
+    }
+}
+
+fn times(x: &Exchange) -> Times {
+    x.route_plan()
+        .map_or(x.plan().limits.times, |route| route.times)
+}
+
+async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
+    let unread = conn.wire.body_left();
+    // A client that waits for `100 Continue` may or may not send its body now; one with a long
+    // or endless body would keep us reading.
+    let may_drain = unread.is_some_and(|left| left <= x.plan().limits.drain_bytes);
+    if !conn.wire.has_received_all() && (x.incoming.lawful.expects_continue || !may_drain) {
+        conn.close_after();
+    }
+    let body = made.body.as_slice();
+    let head = ResponseHead::of_status(made.status);
+    let is_head = x.incoming.head.method == Method::Head;
+    let length = body.len() as u64;
+    let none = is_head || matches!(made.status, 204 | 304);
+    let framing = if none {
+        BodyLen::None
+    } else {
+        BodyLen::Length(length)
+    };
+    let declared = is_head.then_some(length);
+    conn.send_head(&head, framing, declared, &MadeLines { x, made });
+    x.tally.status = made.status;
+    x.tally.ttfb = Some(x.incoming.began.elapsed());
+    let rest = if none { &[][..] } else { body };
+    let sent = conn.send_whole(rest, times(x).client_send).await;
+    x.tally.bytes_out = conn.wire.body_sent();
+    if let Err(error) = sent {
+        conn.close_after();
+        if x.tally.fault.is_none() {
+            x.failed(send_fault(&error));
+        }
+    }
+}
+
+fn send_fault(error: &NetError) -> Fault {
+    match error {
+        NetError::Timeout => Code::ClientSendTimeout.into(),
+        _ => Code::ClientGone.into(),
+    }
+}
+
+async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadline: Tick) {
+    let declared = declared(x, &dealt.head);
+    let lines = DealtLines {
+        x,
+        head: &dealt.head,
+    };
+    conn.send_head(&dealt.head, dealt.body, declared, &lines);
+    x.tally.status = dealt.head.status;
+    x.tally.ttfb = Some(x.incoming.began.elapsed());
+    let times = times(x);
+    let ended = {
+        let mut delivering = Delivering {
+            download: Pump::new(),
+            since: x.worker.local.timers.now(),
+            progress: (0, 0, Side::Source),
+            x,
+            conn,
+            dealt: &mut dealt,
+            times,
+            deadline,
+        };
+        poll_fn(|cx| delivering.poll(cx)).await
+    };
+    x.tally.bytes_out = conn.wire.body_sent();
+    if let Err(fault) = ended {
+        x.failed(fault);
+        conn.cut();
+    } else if !dealt.upload.has_ended() {
+        // Answered before the request was read: its server closes, what is left of the body is
+        // dropped by `settle_body`.
+        dealt.upload.stop();
+    }
+    let Dealt { lease, head, .. } = dealt;
+    x.worker
+        .cells
+        .server_exchange(lease.server().slot, x.incoming.began.elapsed());
+    drop(lease);
+    x.worker.local.take_back_response(head);
+}
+
+/// The length that a response without body speaks of.
+fn declared(x: &Exchange, head: &ResponseHead) -> Option<u64> {
+    if x.incoming.head.method != Method::Head {
+        return None;
+    }
+    let value = head.fields.get(Name::CONTENT_LENGTH)?;
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Both bodies on their way.
+struct Delivering<'a> {
+    x: &'a mut Exchange,
+    conn: &'a mut ClientConn,
+    dealt: &'a mut Dealt,
+    download: Pump,
+    times: Times,
+    deadline: Tick,
+    since: Tick,
+    progress: (u64, u64, Side),
+}
+
+impl Delivering<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let pipes = &self.x.worker.local.pipes;
+        let origin = &mut self.dealt.lease.connection().wire;
+        let client = &mut self.conn.wire;
+        if !self.dealt.upload.is_over() {
+            match self.dealt.upload.poll(cx, client, origin, pipes) {
+                Poll::Ready(Err(Failure::Source(error))) => {
+                    return Poll::Ready(Err(inspect::body_fault(&error)));
+                }
+                Poll::Ready(Err(Failure::Sink(_))) => self.dealt.upload.stop(),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+            self.x.tally.bytes_in = self.dealt.upload.moved;
+        }
+        match self.download.poll(cx, origin, client, pipes) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(Failure::Source(error))) => {
+                return Poll::Ready(Err(origin_body_fault(&error)));
+            }
+            Poll::Ready(Err(Failure::Sink(error))) => {
+                return Poll::Ready(Err(send_fault(&error)));
+            }
+            Poll::Pending => {}
+        }
+        if client.has_received_all() && client.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Code::ClientGone.into()));
+        }
+        self.poll_deadline(cx)
+    }
+
+    /// The clock of the side we wait for begins anew with every byte that moves.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let now = self.x.worker.local.timers.now();
+        let progress = (
+            self.download.moved,
+            self.dealt.upload.moved,
+            self.download.waits_for,
+        );
+        if progress != self.progress {
+            self.progress = progress;
+            self.since = now;
+        }
+        let (time, code) = match self.download.waits_for {
+            Side::Source => (self.times.response_body, Code::OriginBodyTimeout),
+            Side::Sink => (self.times.client_send, Code::ClientSendTimeout),
+        };
+        let until = time.map_or(NEVER, |time| self.since.saturating_add(ticks(time)));
+        self.conn.timer.arm(until.min(self.deadline));
+        if !self.conn.timer.is_expired(cx) {
+            return Poll::Pending;
+        }
+        let code = if self.deadline <= now {
+            Code::ProxyTimeout
+        } else {
+            code
+        };
+        Poll::Ready(Err(code.into()))
+    }
+}
+
+fn origin_body_fault(error: &NetError) -> Fault {
+    match error {
+        NetError::Chunk(error) => Fault::because(Code::OriginBodyMalformed, error.sentence()),
+        NetError::Timeout => Code::OriginBodyTimeout.into(),
+        _ => Code::OriginBodyTruncated.into(),
+    }
+}

@@ -1,0 +1,190 @@
+//! The request head as the origin gets it: the client's fields seen through what ends here,
+//! what we know better, and the route's edits. Nothing is copied until it is encoded.
+
+use std::{
+    fmt::{self, Write},
+    net::IpAddr,
+};
+
+use croupier_http::{Field, Name, NameSet, fields::members, rules::hop};
+use croupier_net::side::Outgoing;
+
+use crate::{exchange::Exchange, plan::RoutePlan};
+
+/// The lines of a request on its way to an origin.
+pub(crate) struct RequestLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) route: &'a RoutePlan,
+}
+
+/// Names that we write ourselves on every request.
+const OURS: NameSet = NameSet::of(&[
+    Name::EXPECT,
+    Name::HOST,
+    Name::TRACEPARENT,
+    Name::X_FORWARDED_FOR,
+    Name::X_FORWARDED_HOST,
+    Name::X_FORWARDED_PORT,
+    Name::X_FORWARDED_PROTO,
+    Name::X_REQUEST_ID,
+]);
+
+impl Outgoing for RequestLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let incoming = &self.x.incoming;
+        let fields = &incoming.head.fields;
+        let listed = incoming.lawful.listed;
+        let edits = &self.route.request_edits;
+        let mut drop = hop::HOP
+            .union(OURS)
+            .union(listed.names)
+            .union(edits.dropped());
+        if !incoming.is_trusted {
+            drop = drop.union(hop::FORWARDED);
+        }
+        for field in fields.iter() {
+            if drop.contains(field.name) || field.name == Name::OTHER && self.drops(&field) {
+                continue;
+            }
+            emit(field.raw_name, field.value);
+        }
+        self.own_lines(emit);
+        for (name, value) in &edits.lines {
+            emit(name, value);
+        }
+    }
+}
+
+impl RequestLines<'_> {
+    fn drops(&self, field: &Field<'_>) -> bool {
+        let incoming = &self.x.incoming;
+        hop::is_alias(field.raw_name)
+            || !incoming.is_trusted && hop::is_posing(field.raw_name)
+            || incoming.lawful.listed.others && hop::is_listed(field, &incoming.head.fields)
+            || self.route.request_edits.drops_other(field)
+    }
+
+    /// What we say about the client and about ourselves. A name the route edits is the route's.
+    fn own_lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let incoming = &self.x.incoming;
+        let fields = &incoming.head.fields;
+        let edited = self.route.request_edits.dropped();
+        let mut line = |name: Name, value: &[u8]| {
+            if !edited.contains(name) {
+                emit(name.as_str().as_bytes(), value);
+            }
+        };
+        self.forwarded_for(&mut line);
+        let trusted = |name: Name| fields.get(name).filter(|_| incoming.is_trusted);
+        line(Name::X_FORWARDED_PROTO, incoming.scheme.as_bytes());
+        let authority = &incoming.target.authority;
+        let host = trusted(Name::X_FORWARDED_HOST).unwrap_or(authority.as_str().as_bytes());
+        if !host.is_empty() {
+            line(Name::X_FORWARDED_HOST, host);
+        }
+        let default = if incoming.scheme == "https" { 443 } else { 80 };
+        let mut port = Short::default();
+        let _ = write!(port, "{}", authority.port().unwrap_or(default));
+        line(
+            Name::X_FORWARDED_PORT,
+            trusted(Name::X_FORWARDED_PORT).unwrap_or(port.bytes()),
+        );
+        line(Name::VIA, &self.x.plan().via);
+        line(Name::X_REQUEST_ID, incoming.id().as_bytes());
+        if incoming.trace.is_some()
+            && let Some(value) = fields.get(Name::TRACEPARENT)
+        {
+            line(Name::TRACEPARENT, value);
+        }
+        if incoming.lawful.expects_continue {
+            line(Name::EXPECT, b"100-continue");
+        }
+        if self.route.forwarded {
+            self.forwarded(&mut line);
+        }
+        if fields.contains(Name::TE)
+            && (fields.all(Name::TE).flat_map(members))
+                .any(|member| member.eq_ignore_ascii_case(b"trailers"))
+            && !incoming.lawful.wants_websocket
+        {
+            emit(b"te", b"trailers");
+            emit(b"connection", b"te");
+        }
+    }
+
+    fn forwarded_for(&self, line: &mut impl FnMut(Name, &[u8])) {
+        let incoming = &self.x.incoming;
+        let mut peer = Short::default();
+        let Some(ip) = incoming.peer_ip else {
+            // A unix peer has no address; what it says is all there is.
+            if incoming.is_trusted {
+                for value in incoming.head.fields.all(Name::X_FORWARDED_FOR) {
+                    line(Name::X_FORWARDED_FOR, value);
+                }
+            }
+            return;
+        };
+        let _ = write!(peer, "{ip}");
+        if incoming.is_trusted && incoming.head.fields.contains(Name::X_FORWARDED_FOR) {
+            let mut joined = Vec::with_capacity(128);
+            for value in incoming.head.fields.all(Name::X_FORWARDED_FOR) {
+                joined.extend_from_slice(value);
+                joined.extend_from_slice(b", ");
+            }
+            joined.extend_from_slice(peer.bytes());
+            line(Name::X_FORWARDED_FOR, &joined);
+        } else {
+            line(Name::X_FORWARDED_FOR, peer.bytes());
+        }
+    }
+
+    /// RFC 7239; a trusted peer's own elements were kept as lines before this one.
+    fn forwarded(&self, line: &mut impl FnMut(Name, &[u8])) {
+        let incoming = &self.x.incoming;
+        let mut value = String::with_capacity(96);
+        match incoming.peer_ip {
+            Some(IpAddr::V6(v6)) => _ = write!(value, "for=\"[{v6}]\""),
+            Some(v4) => _ = write!(value, "for={v4}"),
+            None => value.push_str("for=unknown"),
+        }
+        let host = incoming.target.authority.as_str();
+        if !host.is_empty() {
+            let _ = write!(value, ";host=\"{host}\"");
+        }
+        let _ = write!(value, ";proto={}", incoming.scheme);
+        line(Name::FORWARDED, value.as_bytes());
+    }
+}
+
+/// A short text on the stack: an address or a number.
+struct Short {
+    bytes: [u8; 46],
+    len: usize,
+}
+
+impl Default for Short {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 46],
+            len: 0,
+        }
+    }
+}
+
+impl Short {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self
+            .bytes
+            .get_mut(self.len..self.len + text.len())
+            .ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Stage 5: what of an answer's head the client sees. After everyone who may answer, so that
+//! all answers obey the site: framing and hop fields end here, the servers stay invisible,
+//! the route's edits are made.
+
+use croupier_http::{
+    Field, Name, ResponseHead,
+    rules::{
+        hide::{self, Face},
+        hop,
+    },
+};
+use croupier_net::side::Outgoing;
+
+use crate::{
+    answer::Made,
+    exchange::Exchange,
+    plan::{Action, RoutePlan},
+};
+
+/// The lines of a server's answer on their way to the client.
+pub(crate) struct DealtLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) head: &'a ResponseHead,
+}
+
+impl Outgoing for DealtLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        passing_lines(self.x, self.head, emit);
+        if !self.head.fields.contains(Name::DATE) && self.head.status >= 200 {
+            self.x
+                .worker
+                .with_date(|date| emit(b"date", date.as_bytes()));
+        }
+        if let Some(route) = self.x.route_plan() {
+            for (name, value) in &route.response_edits.lines {
+                emit(name, value);
+            }
+        }
+    }
+}
+
+/// The lines of an interim head, or of a switch, on their way to the client.
+pub(crate) struct PassingLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) head: &'a ResponseHead,
+}
+
+impl Outgoing for PassingLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        passing_lines(self.x, self.head, emit);
+    }
+}
+
+/// The fields of a server's head that may pass, as they may pass.
+fn passing_lines(x: &Exchange, head: &ResponseHead, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    let Some(route) = x.route_plan() else { return };
+    let listed = hop::listed_in(&head.fields);
+    let drop = hop::HOP
+        .union(listed.names)
+        .union(route.guard.dropped())
+        .union(route.response_edits.dropped());
+    let rewrites = route.guard.is_on() && head.fields.present().intersects(hide::ADDRESSED);
+    for field in head.fields.iter() {
+        if drop.contains(field.name) {
+            continue;
+        }
+        if field.name == Name::OTHER
+            && (route.guard.drops_other(&field)
+                || route.response_edits.drops_other(&field)
+                || listed.others && hop::is_listed(&field, &head.fields))
+        {
+            continue;
+        }
+        match rewrites.then(|| rewrite(x, route, &field)).flatten() {
+            Some(value) => emit(field.raw_name, &value),
+            None => emit(field.raw_name, field.value),
+        }
+    }
+}
+
+/// A value that names a server of the pool, rewritten to the site.
+fn rewrite(x: &Exchange, route: &RoutePlan, field: &Field<'_>) -> Option<Vec<u8>> {
+    let Action::Pool(pool) = &route.action else {
+        return None;
+    };
+    let servers = &x.plan().pool(*pool).authorities;
+    let face = Face {
+        scheme: x.incoming.scheme,
+        authority: &x.incoming.target.authority,
+        prefix: route.path_edit.stripped(),
+    };
+    match field.name {
+        Name::LOCATION | Name::CONTENT_LOCATION => hide::url(field.value, servers, &face),
+        Name::REFRESH => hide::refresh(field.value, servers, &face),
+        Name::SET_COOKIE => hide::cookie(field.value, servers, &face),
+        _ => None,
+    }
+}
+
+/// The lines of an answer of our own.
+pub(crate) struct MadeLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) made: &'a Made,
+}
+
+impl Outgoing for MadeLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.x
+            .worker
+            .with_date(|date| emit(b"date", date.as_bytes()));
+        let edits = self.x.route_plan().map(|route| &route.response_edits);
+        let is_edited =
+            |name: &str| edits.is_some_and(|edits| edits.writes(Name::from_bytes(name.as_bytes())));
+        if !self.made.content_type.is_empty() && !is_edited("content-type") {
+            emit(b"content-type", self.made.content_type.as_bytes());
+        }
+        for (name, value) in &self.made.lines {
+            if !is_edited(name) {
+                emit(name.as_bytes(), value.as_bytes());
+            }
+        }
+        for (name, value) in edits.into_iter().flat_map(|edits| &edits.lines) {
+            emit(name, value);
+        }
+    }
+}

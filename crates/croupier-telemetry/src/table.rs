@@ -1,0 +1,248 @@
+//! Every metric, in one table: name, kind, labels, unit, sentence.
+//!
+//! To add a metric, add a row to `metrics!`. If it is a plain number that a worker counts, add a row to
+//! `counters!` or `gauges!` as well and it is exported without further code. A number that is computed
+//! when somebody asks (is this server up?) is handed to the exporter as a `Sample`.
+//! Labels hold configured names and closed sets of words, never what a client sent.
+
+use std::fmt::Write as _;
+
+/// What a metric is, in the words of Prometheus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; starts at 0 with the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets with `_sum` and `_count`.
+    Histogram,
+    /// `_sum` and `_count` without quantiles.
+    Summary,
+}
+
+impl Kind {
+    /// The word of the `# TYPE` line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Spec {
+    /// The family name as exported.
+    pub name: &'static str,
+    /// Counter, gauge, histogram or summary.
+    pub kind: Kind,
+    /// Label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// What one unit of the value is.
+    pub unit: &'static str,
+    /// One sentence, for `# HELP` and the reference page.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident $kind:ident $name:literal [$($label:literal),*] $unit:literal $help:literal;)+) => {
+        /// A metric family.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Metric {
+            $(#[doc = $help] $id,)+
+        }
+
+        impl Metric {
+            /// Every family, in the order of the table and of the export.
+            pub const ALL: &'static [Self] = &[$(Self::$id),+];
+
+            /// This family's row.
+            #[must_use]
+            pub const fn spec(self) -> &'static Spec {
+                match self {
+                    $(Self::$id => &Spec {
+                        name: $name,
+                        kind: Kind::$kind,
+                        labels: &[$($label),*],
+                        unit: $unit,
+                        help: $help,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    ServerRequestDuration Histogram "http_server_request_duration_seconds"
+        ["site", "route", "http_request_method", "http_response_status_code", "network_protocol_version"]
+        "seconds" "Time from the first byte of a request to the last byte of its answer; the status is empty when no answer was sent.";
+    ActiveRequests Gauge "http_server_active_requests" []
+        "requests" "Requests being worked on now.";
+    RequestBodySize Summary "http_server_request_body_size_bytes" ["site", "route"]
+        "bytes" "Bytes of request bodies received from clients.";
+    ResponseBodySize Summary "http_server_response_body_size_bytes" ["site", "route"]
+        "bytes" "Bytes of response bodies sent to clients.";
+    ClientRequestDuration Histogram "http_client_request_duration_seconds" ["pool", "server"]
+        "seconds" "Time from sending a request to a server to the last byte of its answer.";
+    ServerUp Gauge "croupier_server_up" ["pool", "server"]
+        "boolean" "1 when the server may be picked, 0 when it is out.";
+    ServerConnections Gauge "croupier_server_connections" ["pool", "server", "state"]
+        "connections" "Open connections to a server, idle or busy.";
+    ServerRetries Counter "croupier_server_retries_total" ["pool"]
+        "attempts" "Attempts that were made because an earlier one failed.";
+    ServerFailures Counter "croupier_server_failures_total" ["pool", "server"]
+        "attempts" "Attempts that ended without a complete answer from the server.";
+    Faults Counter "croupier_faults_total" ["fault"]
+        "faults" "Faults by code; `croupier explain` has a page for each.";
+    Connections Gauge "croupier_connections" []
+        "connections" "Client connections open now.";
+    ConnectionsTotal Counter "croupier_connections_total" []
+        "connections" "Client connections accepted.";
+    ConnectionsRefused Counter "croupier_connections_refused_total" ["reason"]
+        "connections" "Client connections closed at the door.";
+    AcceptErrors Counter "croupier_accept_errors_total" []
+        "errors" "Errors while accepting a connection, for instance too many open files.";
+    Tunnels Gauge "croupier_tunnels" []
+        "connections" "Upgraded connections, for instance WebSocket, open now.";
+    Bytes Counter "croupier_bytes_total" ["side", "direction"]
+        "bytes" "Bytes read (in) and written (out), on the client side and on the origin side.";
+    ConfigReloads Counter "croupier_config_reloads_total" ["result"]
+        "reloads" "Attempts to load a changed configuration.";
+    ConfigLastReload Gauge "croupier_config_last_reload_success_timestamp_seconds" []
+        "unix seconds" "When the configuration in force was loaded.";
+    AccessLogDropped Counter "croupier_access_log_dropped_total" []
+        "lines" "Access-log lines lost because the sink was full, slow or broken.";
+    Panics Counter "croupier_panics_total" []
+        "panics" "Panics that ended one exchange; each is a bug.";
+    BuildInfo Gauge "croupier_build_info" ["version"]
+        "none" "Always 1; the label says which version runs.";
+}
+
+macro_rules! plain {
+    ($doc:literal $ty:ident; $($id:ident => $metric:ident [$($value:literal),*];)+) => {
+        #[doc = $doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $ty {
+            $(#[doc = concat!("One cell of [`Metric::", stringify!($metric), "`].")] $id,)+
+        }
+
+        impl $ty {
+            /// All of them; a value's position is its discriminant.
+            pub const ALL: &'static [Self] = &[$(Self::$id),+];
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
+            /// The family it belongs to.
+            #[must_use]
+            pub const fn metric(self) -> Metric {
+                match self { $(Self::$id => Metric::$metric,)+ }
+            }
+
+            /// Its label values, as many as the family has labels.
+            #[must_use]
+            pub const fn labels(self) -> &'static [&'static str] {
+                match self { $(Self::$id => &[$($value),*],)+ }
+            }
+        }
+    };
+}
+
+plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter;
+    Connections => ConnectionsTotal [];
+    RefusedLimit => ConnectionsRefused ["limit"];
+    RefusedClientLimit => ConnectionsRefused ["client_limit"];
+    RefusedOverload => ConnectionsRefused ["overload"];
+    AcceptErrors => AcceptErrors [];
+    BytesClientIn => Bytes ["client", "in"];
+    BytesClientOut => Bytes ["client", "out"];
+    BytesOriginIn => Bytes ["origin", "in"];
+    BytesOriginOut => Bytes ["origin", "out"];
+    ReloadSuccess => ConfigReloads ["success"];
+    ReloadFailure => ConfigReloads ["failure"];
+    Panics => Panics [];
+}
+
+plain! { "A level that a worker moves up and down: `cells.gauge(Gauge::X, 1)`." Gauge;
+    ActiveRequests => ActiveRequests [];
+    Connections => Connections [];
+    Tunnels => Tunnels [];
+}
+
+/// The reference page of all metrics, as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from("# Metrics\n\n| name | kind | labels | unit | meaning |\n");
+    page.push_str("| --- | --- | --- | --- | --- |\n");
+    for metric in Metric::ALL {
+        let Spec {
+            name,
+            kind,
+            labels,
+            unit,
+            help,
+        } = metric.spec();
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let (kind, labels) = (kind.as_str(), labels.join(" "));
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {unit} | {help} |");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_conventions() {
+        let mut seen = HashSet::new();
+        for metric in Metric::ALL {
+            let spec = metric.spec();
+            assert!(seen.insert(spec.name), "{} twice", spec.name);
+            let total = spec.name.ends_with("_total");
+            assert_eq!(total, spec.kind == Kind::Counter, "{}", spec.name);
+            assert!(
+                spec.help.ends_with('.') && !spec.help.contains('\n'),
+                "{}",
+                spec.name
+            );
+            assert!(
+                !spec.help.contains('|'),
+                "{} would break the table",
+                spec.name
+            );
+            if spec.unit == "seconds" {
+                assert!(spec.name.ends_with("_seconds"), "{}", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_cells_fit_their_family() {
+        for counter in Counter::ALL {
+            let spec = counter.metric().spec();
+            assert_eq!(spec.kind, Kind::Counter);
+            assert_eq!(spec.labels.len(), counter.labels().len(), "{counter:?}");
+        }
+        for gauge in Gauge::ALL {
+            let spec = gauge.metric().spec();
+            assert_eq!(spec.kind, Kind::Gauge);
+            assert_eq!(spec.labels.len(), gauge.labels().len(), "{gauge:?}");
+        }
+    }
+
+    #[test]
+    fn the_reference_has_a_line_per_metric() {
+        let page = reference();
+        for metric in Metric::ALL {
+            assert!(page.contains(&format!("| `{}` |", metric.spec().name)));
+        }
+        assert_eq!(page.lines().count(), 4 + Metric::ALL.len());
+    }
+}

@@ -1,0 +1,35 @@
+//! The one integration binary: the real proxy, real sockets, scripted origins, raw clients.
+//! One story a test; each module is a room of stories.
+
+mod prelude;
+
+mod first_light;
+
+mod framing;
+mod heads;
+mod hostile_origins;
+mod identity;
+mod internal_answers;
+mod probe;
+mod targets;
+
+mod bodies;
+mod interim;
+mod limits;
+mod sockets;
+mod timeouts;
+mod tunnels;
+
+mod costs;
+mod drain;
+mod failover;
+mod guard;
+mod headers;
+mod logs;
+mod metrics;
+mod reload;
+mod routing;
+
+mod cli;
+mod demo;
+mod examples;

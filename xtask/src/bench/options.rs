@@ -1,0 +1,74 @@
+//! What was asked for on the command line.
+
+use crate::Outcome;
+
+pub(super) const HELP: &str = "\
+cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [--seconds N]
+
+  --quick     one round of two seconds, and no file
+  --only      only the scenarios whose name contains a word: 128B 64KiB 1MiB connections idle
+              latency two-cores
+  --without   leave out `croupier`, `nginx`, `haproxy` or `floor`; may be repeated
+  --rounds    how often each measurement is taken, in turn (3)
+  --seconds   how long each measurement lasts (5)
+";
+
+pub(super) struct Options {
+    only: Vec<String>,
+    without: Vec<String>,
+    pub(super) rounds: usize,
+    pub(super) seconds: u64,
+    pub(super) writes: bool,
+}
+
+impl Options {
+    pub(super) fn read(arguments: &[String]) -> Outcome<Self> {
+        let mut options = Self {
+            only: Vec::new(),
+            without: Vec::new(),
+            rounds: 3,
+            seconds: 5,
+            writes: true,
+        };
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .ok_or_else(|| format!("`{word}` wants a value"))
+            };
+            match word.as_str() {
+                "--quick" => {
+                    (options.rounds, options.seconds, options.writes) = (1, 2, false);
+                }
+                "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                "--without" => options
+                    .without
+                    .extend(value()?.split(',').map(str::to_owned)),
+                "--rounds" => options.rounds = number(value()?)?,
+                "--seconds" => options.seconds = number(value()?)? as u64,
+                _ => return Err(format!("`{word}` is not known here\n\n{HELP}")),
+            }
+        }
+        Ok(options)
+    }
+
+    pub(super) fn has(&self, peer: &str) -> bool {
+        !self.without.iter().any(|without| without == peer)
+    }
+
+    pub(super) fn wants(&self, scenario: &str) -> bool {
+        self.only.is_empty()
+            || self
+                .only
+                .iter()
+                .any(|word| scenario.contains(word.as_str()))
+    }
+}
+
+fn number(word: &str) -> Outcome<usize> {
+    match word.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!("`{word}` is not a number above zero")),
+    }
+}
