@@ -14,6 +14,7 @@ pub mod schema;
 pub mod source;
 
 mod check;
+mod files;
 mod keys;
 mod load;
 mod nearest;

@@ -12,22 +12,28 @@ pub(crate) fn nearest<'a>(
     let far = (written.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|name| (far_from(&written, &plain(name), far), name))
-        .filter(|(distance, _)| *distance <= far)
+        .map(|name| {
+            let plain_name = plain(name);
+            let distance = distance(&written, &plain_name);
+            let is_longer = is_longer(&written, &plain_name);
+            (
+                if is_longer {
+                    distance.min(far)
+                } else {
+                    distance
+                },
+                distance,
+                name,
+            )
+        })
+        .filter(|(near, _, _)| *near <= far)
         .min()
-        .map(|(_, name)| name)
+        .map(|(_, _, name)| name)
 }
 
-/// The distance; a name that begins with the other (`warning`, `warn`) is just near enough.
-fn far_from(written: &str, name: &str, far: usize) -> usize {
-    let is_longer = written.len().min(name.len()) >= 3
-        && (written.starts_with(name) || name.starts_with(written));
-    let distance = distance(written, name);
-    if is_longer {
-        distance.min(far)
-    } else {
-        distance
-    }
+/// A name that begins with the other (`warning`, `warn`) is just near enough.
+fn is_longer(written: &str, name: &str) -> bool {
+    written.len().min(name.len()) >= 3 && (written.starts_with(name) || name.starts_with(written))
 }
 
 /// Case and the choice between `-` and `_` are never what is meant by a name.

@@ -117,9 +117,10 @@ fn snippet<'a>(
         } else {
             AnnotationKind::Context
         };
-        let from = (label.span.start as usize).clamp(start, end) - start;
+        let from =
+            window.floor_char_boundary((label.span.start as usize).clamp(start, end) - start);
         // A value over many lines is marked on its first: the caret says where to look, not how much there is.
-        let to = (label.span.end as usize).clamp(start, end) - start;
+        let to = window.floor_char_boundary((label.span.end as usize).clamp(start, end) - start);
         let to = window[from..]
             .find(['\r', '\n'])
             .map_or(to, |at| to.min(from + at))

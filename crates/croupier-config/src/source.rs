@@ -43,6 +43,12 @@ impl Span {
         }
     }
 
+    #[must_use]
+    pub(crate) fn shifted(self, bytes: usize) -> Self {
+        let start = self.start as usize + bytes;
+        Self::new(self.file, start..self.end as usize + bytes)
+    }
+
     /// False for a default.
     pub fn is_written(self) -> bool {
         self.file != Self::NOWHERE.file

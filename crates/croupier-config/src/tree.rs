@@ -45,6 +45,21 @@ impl Node {
         }
     }
 
+    /// Moves every span: the text was parsed from further on.
+    pub(crate) fn shift(&mut self, bytes: usize) {
+        self.span = self.span.shifted(bytes);
+        match &mut self.value {
+            Value::Array(items) => items.iter_mut().for_each(|item| item.shift(bytes)),
+            Value::Table(entries) => {
+                for entry in entries {
+                    entry.key.span = entry.key.span.shifted(bytes);
+                    entry.node.shift(bytes);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn as_str(&self) -> Option<Spanned<&str>> {
         match &self.value {
             Value::String(text) => Some(Spanned::new(text.as_str(), self.span)),

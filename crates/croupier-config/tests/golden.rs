@@ -3,6 +3,11 @@
 //! `UPDATE_EXPECT=1 cargo test -p croupier-config` writes the `.expected` files anew; read the difference before you
 //! keep it, the text is what users learn from.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a broken test directory is a failed test"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,21 @@
 //! No input panics: good configs, randomly broken, give a config or diagnostics that render.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a broken test directory is a failed test"
+)]
+
 use std::sync::LazyLock;
 
 use croupier_config::Config;
 use croupier_config::render::Style;
 use proptest::prelude::{Strategy, any, prop, proptest};
 
+/// Name and text.
+type Sample = (String, String);
+
 /// Every sample, good and bad, TOML and JSON.
-static SAMPLES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+static SAMPLES: LazyLock<Vec<Sample>> = LazyLock::new(|| {
     let mut samples = Vec::new();
     for directory in ["tests/good", "tests/cases"] {
         for entry in std::fs::read_dir(directory).unwrap() {

@@ -132,7 +132,7 @@ fn is_name(host: &[u8]) -> bool {
         return false;
     }
     let lawful = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if !host.iter().all(lawful) || host[0] == b'.' || host.windows(2).any(|pair| pair == b"..") {
+    if !host.iter().all(lawful) || host.split(|&byte| byte == b'.').any(<[u8]>::is_empty) {
         return false;
     }
     if host
@@ -190,6 +190,7 @@ mod tests {
             "..",
             ".a",
             "a..b",
+            "a..",
             "a:80:80",
             "999.1.1.1",
             "1.2.3",

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use regex::bytes::Regex;
+
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{Condition, Config, PathMatch, Route, Site, ValueMatch};
@@ -16,13 +18,16 @@ pub(crate) fn check(reader: &mut Reader, config: &Config) {
     }
 }
 
+/// Routes compared with one at most: beyond it, a site of ten thousand routes would take seconds for a warning.
+const CANDIDATES_MAX: usize = 500;
+
 /// Earlier routes, filed under the paths for which they can be found.
 #[derive(Default)]
 struct Earlier<'a> {
     any: Vec<&'a Route>,
     exact: HashMap<&'a str, Vec<&'a Route>>,
     below: HashMap<&'a str, Vec<&'a Route>>,
-    regex: Vec<(&'a str, Option<regex::bytes::Regex>, &'a Route)>,
+    regex: Vec<(Regex, &'a Route)>,
 }
 
 fn site_routes(reader: &mut Reader, site: &Site) {
@@ -74,7 +79,7 @@ impl<'a> Earlier<'a> {
             PathMatch::Prefix(path) => self.below.entry(path.as_str()).or_default().push(route),
             PathMatch::Regex(regex) => {
                 self.regex
-                    .push((regex.as_str(), pattern::compile(regex).ok(), route));
+                    .extend(pattern::compile(regex).map(|regex| (regex, route)));
             }
         }
     }
@@ -82,37 +87,30 @@ impl<'a> Earlier<'a> {
     /// The first route that takes all of what `late` would take.
     fn that_takes(&self, late: &Route) -> Option<&'a Route> {
         let takes = |route: &&&'a Route| implies(late, route);
-        if let Some(first) = self.any.iter().find(takes) {
+        if let Some(first) = self.any.iter().take(CANDIDATES_MAX).find(takes) {
             return Some(first);
         }
         match &late.when.path {
             PathMatch::Any => None,
             PathMatch::Exact(path) => {
                 let exact = self.exact.get(path.as_str()).into_iter().flatten();
-                exact
+                let by_path = exact
                     .chain(self.above(path))
+                    .take(CANDIDATES_MAX)
                     .find(takes)
-                    .copied()
-                    .or_else(|| {
-                        let matches = |regex: &Option<regex::bytes::Regex>| {
-                            regex
-                                .as_ref()
-                                .is_some_and(|regex| regex.is_match(path.as_bytes()))
-                        };
-                        let mut regexes = self.regex.iter();
-                        regexes
-                            .find(|(_, regex, route)| matches(regex) && implies(late, route))
-                            .map(|(_, _, route)| *route)
-                    })
+                    .copied();
+                by_path.or_else(|| self.by_regex(late, |regex| regex.is_match(path.as_bytes())))
             }
-            PathMatch::Prefix(path) => self.above(path).find(takes).copied(),
-            PathMatch::Regex(text) => {
-                let mut regexes = self.regex.iter();
-                regexes
-                    .find(|(known, _, route)| known == &text.as_str() && implies(late, route))
-                    .map(|(_, _, route)| *route)
-            }
+            PathMatch::Prefix(path) => self.above(path).take(CANDIDATES_MAX).find(takes).copied(),
+            PathMatch::Regex(text) => self.by_regex(late, |regex| regex.as_str() == text.value),
         }
+    }
+
+    fn by_regex(&self, late: &Route, takes: impl Fn(&Regex) -> bool) -> Option<&'a Route> {
+        let mut routes = self.regex.iter().take(CANDIDATES_MAX);
+        routes
+            .find(|(regex, route)| takes(regex) && implies(late, route))
+            .map(|(_, route)| *route)
     }
 
     /// Routes by prefix that hold this path: of itself and of each of its parents.

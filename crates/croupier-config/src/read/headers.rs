@@ -87,11 +87,14 @@ pub(crate) fn lines(reader: &mut Reader, field: &Field<'_>) -> Vec<HeaderLine> {
         let Some(text) = entry.node.as_str() else {
             let found = entry.node.found();
             let message = format!("the value of `{}` is a string, not {found}", key.value);
-            reader.note(Diagnostic::error(
-                codes::WRONG_TYPE,
-                entry.node.span,
-                message,
-            ));
+            let diagnostic = Diagnostic::error(codes::WRONG_TYPE, entry.node.span, message);
+            reader.note(match entry.node.value {
+                Value::Integer(n) => diagnostic.help(format!("write `\"{n}\"`")),
+                Value::Array(_) => {
+                    diagnostic.help("write one string, with commas where they belong")
+                }
+                _ => diagnostic.help("write it as a string, in quotes"),
+            });
             continue;
         };
         let value = reader.parse(text, codes::HEADER, value);

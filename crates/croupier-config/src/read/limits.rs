@@ -45,11 +45,8 @@ fn limit(reader: &mut Reader, field: &Field<'_>, entry: &Entry) -> Option<Amount
         return match (&field.node.value, entry.word) {
             (Value::String(text), Some(word)) if text.parse::<u64>().is_err() => {
                 let takes = format!("`{}` takes an integer or `\"{word}\"`", entry.name);
-                reader.note(Diagnostic::error(
-                    codes::UNKNOWN_WORD,
-                    field.node.span,
-                    takes,
-                ));
+                let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, field.node.span, takes);
+                reader.note(diagnostic.help(format!("the largest number is {max}")));
                 None
             }
             _ => field

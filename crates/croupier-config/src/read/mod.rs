@@ -4,10 +4,13 @@
 
 mod action;
 mod address;
+mod condition;
+mod field;
 mod fields;
 mod headers;
 mod host;
 mod limits;
+mod path;
 mod pool;
 mod process;
 mod route;
@@ -16,9 +19,10 @@ mod site;
 mod template;
 mod test;
 
+pub(crate) use field::Field;
+pub(crate) use fields::Fields;
 #[cfg(test)]
 pub(crate) use fields::seen;
-pub(crate) use fields::{Field, Fields};
 pub(crate) use pool::PoolBook;
 
 use std::collections::{BTreeSet, HashMap};

@@ -83,7 +83,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Complaint> {
 }
 
 fn unknown_time_unit(number: &str, unit: &str) -> Complaint {
-    let complaint = Complaint::new(format!("`{unit}` is not written as a unit of time"));
+    let complaint = Complaint::new(format!("`{unit}` is not a unit of time"));
     let lower = unit.to_ascii_lowercase();
     let meant = match lower.as_str() {
         "msec" | "msecs" | "millis" | "milliseconds" | "ms" => "ms",

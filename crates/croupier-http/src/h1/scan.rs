@@ -75,23 +75,25 @@ impl HeadScan {
     /// # Errors
     /// At the first byte that can not belong to a lawful head within the limits.
     pub fn find(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<usize>, HeadError> {
-        if self.scanned == 0 {
+        if self.scanned <= METHOD_MAX {
             check_first(bytes)?;
         }
         while let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[self.scanned..]) {
             let at = self.scanned + found;
+            // Before anything else is said of the line, so that the verdict is the same when the
+            // bytes before `at` came alone.
+            self.within(at, limits)?;
             if bytes[at] == b'\n' {
                 return Err(HeadError::BareLf);
             }
             match bytes.get(at + 1) {
                 None => {
                     self.scanned = at;
-                    return self.within(bytes.len(), limits).map(|()| None);
+                    return Ok(None);
                 }
                 Some(b'\n') => {}
                 Some(_) => return Err(HeadError::BareCr),
             }
-            self.within(at, limits)?;
             if at == self.line_at {
                 return if self.lines == 0 {
                     Err(HeadError::StartLine)
@@ -110,18 +112,19 @@ impl HeadScan {
         self.within(bytes.len(), limits).map(|()| None)
     }
 
-    /// Is the line that now reaches `end` still within the limits?
+    /// Is the line that now reaches `end` still within the limits? Names the limit that its
+    /// bytes reached first.
     fn within(&self, end: usize, limits: &HeadLimits) -> Result<(), HeadError> {
-        let line = end - self.line_at;
-        // The start line: method and version beside the target.
-        if self.lines == 0 {
-            if line > limits.target_bytes + START_LINE_ROOM {
-                return Err(HeadError::TargetTooLong);
-            }
-        } else if line > limits.field_bytes {
-            return Err(HeadError::FieldTooLarge);
-        }
-        if end > limits.head_bytes {
+        let (room, error) = if self.lines == 0 {
+            // The start line: method and version beside the target.
+            (limits.target_bytes + START_LINE_ROOM, HeadError::TargetTooLong)
+        } else {
+            (limits.field_bytes, HeadError::FieldTooLarge)
+        };
+        let line_end = self.line_at + room;
+        if end > line_end && line_end <= limits.head_bytes {
+            Err(error)
+        } else if end > limits.head_bytes {
             Err(HeadError::HeadTooLarge)
         } else {
             Ok(())
@@ -187,6 +190,31 @@ mod tests {
             assert_eq!(scan.find(&head[..end], &LIMITS), Ok(None), "at {end}");
         }
         assert_eq!(scan.find(head, &LIMITS), Ok(Some(27)));
+    }
+
+    #[test]
+    fn cuts_at_the_very_limits_change_nothing() {
+        let line = [b"a: ".as_slice(), &[b'b'; 197], b"\r\n\r\n"].concat();
+        let full = [b"GET / HTTP/1.1\r\n".as_slice(), &line].concat();
+        let long = [b"GET / HTTP/1.1\r\n".as_slice(), b"c", &line].concat();
+        let method = [[b'a'; 33].as_slice(), b"\n"].concat();
+        let folded = [b"GET / HTTP/1.1\r\n".as_slice(), &[b'b'; 201], b"\n"].concat();
+        let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: b\r\n".repeat(7)].concat();
+        for (head, verdict) in [
+            (&full, Ok(Some(full.len()))),
+            (&long, Err(HeadError::FieldTooLarge)),
+            (&method, Err(HeadError::Method)),
+            (&folded, Err(HeadError::FieldTooLarge)),
+            (&many, Err(HeadError::TooManyFields)),
+        ] {
+            assert_eq!(scan(head), verdict);
+            for cut in 1..head.len() {
+                let mut scan = HeadScan::default();
+                let first = scan.find(&head[..cut], &LIMITS);
+                let all = if first == Ok(None) { scan.find(head, &LIMITS) } else { first };
+                assert_eq!(all, verdict, "cut at {cut}");
+            }
+        }
     }
 
     #[test]

@@ -220,7 +220,9 @@ pub fn lenient(normal: &str, out: &mut String) -> Result<(), PathError> {
             .split(|&byte| byte == b';')
             .next()
             .unwrap_or_default();
-        if segment == b"." || segment == b".." || segment.contains(&0) {
+        // Some file systems drop blanks at a name's end.
+        let name = segment.trim_ascii_end();
+        if name == b"." || name == b".." || segment.contains(&0) {
             return Err(PathError::Hidden);
         }
         let kept = segment

@@ -97,6 +97,9 @@ fn odd_paths_are_marked_and_hidden_dots_found() {
         "/%252E%252E/x",
         "/a/%2E%2E%5Cb",
         "/a%2500",
+        "/static/..%20/b",
+        "/a/.%20",
+        "/a/..%2520",
     ] {
         assert_eq!(lenient(path, &mut out), Err(PathError::Hidden), "{path}");
     }

@@ -132,6 +132,7 @@ impl ChunkDecoder {
         let mut skip = 0;
         while self.state != State::Done {
             if self.state == State::Data {
+                self.check_overhead()?;
                 let here = (input.len() - skip) as u64;
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -147,10 +148,17 @@ impl ChunkDecoder {
             self.framing_bytes += 1;
             self.framing(byte, limits)?;
         }
-        if self.framing_bytes > OVERHEAD_FREE + 10 * self.data_bytes {
-            return Err(ChunkError::Overhead);
-        }
+        self.check_overhead()?;
         Ok(Step { skip, data: 0 })
+    }
+
+    /// Asked before data and at the end of the input: where the input was cut must not matter.
+    fn check_overhead(&self) -> Result<(), ChunkError> {
+        if self.framing_bytes > OVERHEAD_FREE + 10 * self.data_bytes {
+            Err(ChunkError::Overhead)
+        } else {
+            Ok(())
+        }
     }
 
     /// The caller took this many of the data bytes offered by the last step.
