@@ -5,13 +5,25 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A host and optional port in normal form. The text buffer is kept across uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A host and optional port in normal form. The text buffer is kept across uses, and so is
+/// what was read last: the next request most likely asks for the same host.
+#[derive(Clone, Debug, Default)]
 pub struct Authority {
     text: String,
+    /// What `text` was made from; empty when it is not to be believed.
+    raw: Vec<u8>,
+    is_set: bool,
     host_len: usize,
     port: Option<u16>,
 }
+
+impl PartialEq for Authority {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_set == other.is_set && self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Authority {}
 
 /// Why an authority was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +40,21 @@ impl Authority {
     /// When the host is missing or holds a character that no host name, IPv4 or bracketed
     /// IPv6 address has, or when the port is not 1 to 65535 in plain digits.
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), AuthorityError> {
-        self.clear();
+        self.is_set = !bytes.is_empty() && self.raw == bytes;
+        if self.is_set {
+            return Ok(());
+        }
+        self.raw.clear();
+        self.text.clear();
+        self.port = None;
+        self.host_len = 0;
+        self.parse(bytes)?;
+        self.raw.extend_from_slice(bytes);
+        self.is_set = true;
+        Ok(())
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> Result<(), AuthorityError> {
         let (host, port) = split(bytes)?;
         if host.first() == Some(&b'[') {
             let inner = host
@@ -53,43 +79,46 @@ impl Authority {
         }
         self.host_len = self.text.len();
         if let Some(port) = port {
-            let port = read_port(port).inspect_err(|_| self.clear())?;
-            self.port = Some(port);
-            use std::fmt::Write as _;
-            let _ = write!(self.text, ":{port}");
+            self.port = Some(read_port(port)?);
+            let zeros = port.iter().take_while(|&&digit| digit == b'0').count();
+            self.text.push(':');
+            self.text
+                .extend(port[zeros..].iter().map(|&digit| char::from(digit)));
         }
         Ok(())
     }
 
     /// Empties it, keeps the memory.
     pub fn clear(&mut self) {
-        self.text.clear();
-        self.host_len = 0;
-        self.port = None;
+        self.is_set = false;
     }
 
     /// The host in lower case; IPv6 in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.text[..self.host_len]
+        if self.is_set {
+            &self.text[..self.host_len]
+        } else {
+            ""
+        }
     }
 
     /// The port, when one was written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.port.filter(|_| self.is_set)
     }
 
     /// `host[:port]` in normal form: what a `Host` field carries.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        if self.is_set { &self.text } else { "" }
     }
 
     /// No host yet?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        !self.is_set
     }
 }
 
@@ -131,17 +160,19 @@ fn is_name(host: &[u8]) -> bool {
     if host.len() > 253 {
         return false;
     }
-    let lawful = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if !host.iter().all(lawful) || host.split(|&byte| byte == b'.').any(<[u8]>::is_empty) {
-        return false;
+    let mut previous = b'.';
+    let mut numeric = true;
+    for &byte in host {
+        match byte {
+            b'.' if previous == b'.' => return false,
+            b'.' | b'0'..=b'9' => {}
+            b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' => numeric = false,
+            _ => return false,
+        }
+        previous = byte;
     }
-    if host
-        .iter()
-        .all(|&byte| byte.is_ascii_digit() || byte == b'.')
-    {
-        return str::from_utf8(host).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
-    }
-    true
+    let is_address = || str::from_utf8(host).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
+    previous != b'.' && (!numeric || is_address())
 }
 
 #[cfg(test)]

@@ -110,7 +110,10 @@ impl ResponseHead {
     /// A head of our own, without fields.
     #[must_use]
     pub fn of_status(status: u16) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     /// The reason phrase as received; empty for heads made by us.

@@ -45,11 +45,11 @@ names! {
     REFRESH "refresh"
     TRAILER "trailer"
     UPGRADE "upgrade"
+    LOCATION "location"
     FORWARDED "forwarded"
     X_REAL_IP "x-real-ip"
     CONNECTION "connection"
     KEEP_ALIVE "keep-alive"
-    LOCATION "location"
     SET_COOKIE "set-cookie"
     TRACESTATE "tracestate"
     USER_AGENT "user-agent"
@@ -64,8 +64,8 @@ names! {
     CACHE_CONTROL "cache-control"
     IF_NONE_MATCH "if-none-match"
     LAST_MODIFIED "last-modified"
-    CONTENT_LENGTH "content-length"
     CONTENT_RANGE "content-range"
+    CONTENT_LENGTH "content-length"
     HTTP2_SETTINGS "http2-settings"
     ACCEPT_ENCODING "accept-encoding"
     X_FORWARDED_FOR "x-forwarded-for"
@@ -80,8 +80,8 @@ names! {
     X_FORWARDED_PROTO "x-forwarded-proto"
     IF_MODIFIED_SINCE "if-modified-since"
     PROXY_AUTHENTICATE "proxy-authenticate"
-    X_ASPNETMVC_VERSION "x-aspnetmvc-version"
     X_FORWARDED_PREFIX "x-forwarded-prefix"
+    X_ASPNETMVC_VERSION "x-aspnetmvc-version"
     PROXY_AUTHORIZATION "proxy-authorization"
 }
 
@@ -91,12 +91,14 @@ const BUCKETS: [(u8, u8); LENGTH_MAX + 1] = {
     let mut buckets = [(0u8, 0u8); LENGTH_MAX + 1];
     let mut length = 0;
     while length <= LENGTH_MAX {
-        // A bucket is a span from its first to its last name; equal lengths need not be
-        // strictly adjacent in the table, the comparison below checks the length again.
         let mut first = 0;
         let mut last = 0;
         let mut index = 1;
         while index < TEXTS.len() {
+            assert!(
+                TEXTS[index - 1].len() <= TEXTS[index].len(),
+                "sorted by length"
+            );
             if TEXTS[index].len() == length {
                 if first == 0 {
                     first = index;
@@ -117,18 +119,67 @@ const BUCKETS: [(u8, u8); LENGTH_MAX + 1] = {
     buckets
 };
 
+const _: () = assert!(LENGTH_MAX <= 24, "a key holds the longest name");
 const _: () = assert!(TEXTS.len() <= 64, "a NameSet is one word");
 
+/// A name of up to 24 bytes in three words, folded to lower case and padded.
+type Key = [u64; 3];
+
+/// Folds by setting bit 5: exact for tokens, where only a letter's other case gives the same
+/// (RFC 9110 section 5.6.2).
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+const fn key(bytes: &[u8]) -> Key {
+    let mut padded = [0u8; 24];
+    let mut index = 0;
+    while index < bytes.len() && index < 24 {
+        padded[index] = bytes[index];
+        index += 1;
+    }
+    words(&padded)
+}
+
+const fn words(padded: &[u8; 24]) -> Key {
+    let mut key = [0; 3];
+    let mut word = 0;
+    while word < 3 {
+        let mut bytes = [0u8; 8];
+        let mut index = 0;
+        while index < 8 {
+            bytes[index] = padded[word * 8 + index];
+            index += 1;
+        }
+        key[word] = u64::from_le_bytes(bytes) | FOLD;
+        word += 1;
+    }
+    key
+}
+
+const KEYS: [Key; TEXTS.len()] = {
+    let mut keys = [[0; 3]; TEXTS.len()];
+    let mut index = 0;
+    while index < TEXTS.len() {
+        keys[index] = key(TEXTS[index].as_bytes());
+        index += 1;
+    }
+    keys
+};
+
 impl Name {
-    /// Recognises a field name, in any case.
+    /// Recognises a field name, which must be a token, in any case.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let Some(&(first, last)) = BUCKETS.get(bytes.len()) else {
             return Self::OTHER;
         };
+        if first == last {
+            return Self::OTHER;
+        }
+        let mut padded = [0u8; 24];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        let key = words(&padded);
         for number in first..last {
-            let text = TEXTS[usize::from(number)].as_bytes();
-            if text.eq_ignore_ascii_case(bytes) {
+            if KEYS[usize::from(number)] == key {
                 return Self(number);
             }
         }

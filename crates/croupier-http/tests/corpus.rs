@@ -6,19 +6,28 @@
 
 use std::{fs, path::Path};
 
-#[expect(unreachable_pub, reason = "a library in the fuzz workspace, which shares these files")]
+#[expect(
+    unreachable_pub,
+    reason = "a library in the fuzz workspace, which shares these files"
+)]
 #[path = "../../../fuzz/src/checks/http/mod.rs"]
 mod checks;
 
 use checks::Verdict;
 
 fn replay(target: &str, check: fn(&[u8]) -> Verdict) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fuzz/corpus")
+        .join(target);
     let mut failed = Vec::new();
     let mut count = 0;
     for entry in fs::read_dir(&folder).expect("the corpus is part of the repository") {
         let path = entry.expect("the folder can be listed").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let bytes = fs::read(&path).expect("a corpus file can be read");
         // The name is lost in a panic of the check otherwise.
         let Ok(verdict) = std::panic::catch_unwind(|| check(&bytes)) else {
@@ -37,7 +46,9 @@ fn replay(target: &str, check: fn(&[u8]) -> Verdict) {
 /// The verdict that a name stands for.
 fn pinned(name: &str) -> Option<Verdict> {
     let (word, _) = name.split_once('-')?;
-    let digits = word.find(|letter: char| letter.is_ascii_digit()).unwrap_or(word.len());
+    let digits = word
+        .find(|letter: char| letter.is_ascii_digit())
+        .unwrap_or(word.len());
     let number = word[digits..].parse().ok();
     match &word[..digits] {
         "ok" => Some(Verdict::Accepted(number.unwrap_or(1))),

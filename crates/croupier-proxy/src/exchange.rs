@@ -3,7 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use croupier_net::client::ClientConn;
-use croupier_telemetry::{Gauge, Record, event};
+use croupier_telemetry::{Gauge, event};
 
 use crate::{
     fault::{Code, Fault},
@@ -61,7 +61,7 @@ impl Exchange {
     /// Begins one; pins the plan for as long as it lives.
     pub(crate) fn open(worker: &Rc<Worker>, conn: &ClientConn, listener: usize) -> Self {
         let installed = worker.installed();
-        let (began, unix_ms) = worker.moment();
+        let (began, unix_ms) = worker.last_moment();
         let peer_ip = conn.peer.ip;
         let incoming = Incoming {
             head: worker.local.lend_request(),
@@ -126,67 +126,6 @@ impl Exchange {
             ],
         );
     }
-
-    fn record(&self) {
-        let Some(log) = &mut *self.worker.log.borrow_mut() else {
-            return;
-        };
-        let Incoming { head, target, .. } = &self.incoming;
-        let (site, route) = match self.route {
-            Some(id) => {
-                let site = &self.plan().sites[id.site.0];
-                (site.name.as_str(), site.routes[id.route].name.as_str())
-            }
-            None => ("", ""),
-        };
-        let server = self.tally.server.as_deref();
-        let raw = head.target_bytes();
-        let path = if target.path().is_empty() {
-            raw
-        } else {
-            target.path().as_bytes()
-        };
-        log.record(&Record {
-            ts: self.incoming.unix_ms,
-            client_ip: self.incoming.client_ip,
-            remote_ip: self.incoming.peer_ip,
-            site,
-            route,
-            pool: server.map_or("", |server| server.pool.as_str()),
-            server: server.map_or("", |server| server.name.as_str()),
-            method: head.method_bytes(),
-            scheme: self.incoming.scheme,
-            host: target.authority.as_str().as_bytes(),
-            path,
-            query: target.query().unwrap_or_default().as_bytes(),
-            proto: head.version.as_str(),
-            status: self.tally.status,
-            bytes_in: self.tally.bytes_in,
-            bytes_out: self.tally.bytes_out,
-            duration: self.incoming.began.elapsed(),
-            ttfb: self.tally.ttfb,
-            connect: self.tally.connect,
-            origin_ttfb: self.tally.origin_ttfb,
-            retries: u8::try_from(self.tally.attempts.saturating_sub(1)).unwrap_or(u8::MAX),
-            no_retry: self.tally.no_retry,
-            request_id: self.incoming.id(),
-            trace_id: self
-                .incoming
-                .trace
-                .as_ref()
-                .map(croupier_telemetry::Traceparent::trace_id),
-            fault: self.tally.fault.map_or("", |fault| fault.code.as_str()),
-            user_agent: head
-                .fields
-                .get(croupier_http::Name::USER_AGENT)
-                .unwrap_or_default(),
-            referer: head
-                .fields
-                .get(croupier_http::Name::REFERER)
-                .unwrap_or_default(),
-            tunnel: self.tally.became == Became::Tunnel,
-        });
-    }
 }
 
 impl Drop for Exchange {
@@ -194,8 +133,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.worker.cells.gauge(Gauge::ActiveRequests, -1);
         if self.tally.begun == Begun::Yes {
-            self.record();
-            crate::stage::settle::count(self);
+            self.settle();
         }
         let head = std::mem::take(&mut self.incoming.head);
         self.worker.local.take_back_request(head);

@@ -19,6 +19,7 @@ mod exchange;
 mod life;
 mod page;
 pub mod run;
+mod settle;
 mod stage;
 pub mod worker;
 

@@ -18,7 +18,7 @@ mod histogram;
 mod record;
 mod request_id;
 mod table;
-mod text;
+pub mod text;
 mod trace_id;
 
 pub use access_log::{AccessLog, Color, Format, LogBuffer, Sink};

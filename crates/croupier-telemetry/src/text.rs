@@ -13,7 +13,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends a decimal number.
 #[inline]
-pub(crate) fn number(out: &mut Vec<u8>, mut n: u64) {
+pub fn number(out: &mut Vec<u8>, mut n: u64) {
     if n < 10 {
         out.push(digit(n));
         return;
@@ -50,7 +50,7 @@ pub(crate) const fn digit(n: u64) -> u8 {
 
 /// Appends an address; an IPv4 address that came in on an IPv6 socket is written as what it is.
 #[inline]
-pub(crate) fn address(out: &mut Vec<u8>, ip: IpAddr) {
+pub fn address(out: &mut Vec<u8>, ip: IpAddr) {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {
             let mut text = [b'.'; 16];

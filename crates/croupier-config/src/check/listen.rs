@@ -106,6 +106,9 @@ fn conflicts(reader: &mut Reader, config: &Config) {
 
 fn overlap(a: &Listen, b: &Listen) -> bool {
     match (a, b) {
+        // Port 0 is a free one, and never the same twice.
+        (Listen::Port(0), _) | (_, Listen::Port(0)) => false,
+        (Listen::Socket(a), _) if a.port() == 0 => false,
         (Listen::Port(a), Listen::Port(b)) => a == b,
         (Listen::Port(port), Listen::Socket(address))
         | (Listen::Socket(address), Listen::Port(port)) => address.port() == *port,
@@ -133,6 +136,8 @@ mod tests {
         };
         for (a, b, expected) in [
             (":80", "127.0.0.1:80", true),
+            (":0", "127.0.0.1:0", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
             (":80", "[::1]:81", false),
             ("0.0.0.0:80", "127.0.0.1:80", true),
             ("0.0.0.0:80", "[::]:80", false),

@@ -40,14 +40,18 @@ pub fn request(bytes: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Res
     head.method_span = span(bytes, method.as_bytes());
     head.target_span = span(bytes, target.as_bytes());
     head.version = version(minor);
-    push_fields(bytes, parsed.headers, &mut head.fields)
+    push_fields(bytes, parsed.headers, limits.field_bytes, &mut head.fields)
 }
 
 /// Parses one whole response head, as found by `HeadScan`.
 ///
 /// # Errors
 /// When the head is not what RFC 9112 sections 2 to 5 describe.
-pub fn response(bytes: &[u8], head: &mut ResponseHead) -> Result<(), HeadError> {
+pub fn response(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    head: &mut ResponseHead,
+) -> Result<(), HeadError> {
     let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -69,7 +73,7 @@ pub fn response(bytes: &[u8], head: &mut ResponseHead) -> Result<(), HeadError> 
         Some(reason) if !reason.is_empty() => span(bytes, reason.as_bytes()),
         _ => Span::default(),
     };
-    push_fields(bytes, parsed.headers, &mut head.fields)
+    push_fields(bytes, parsed.headers, limits.field_bytes, &mut head.fields)
 }
 
 /// Parses a trailer section: field lines and the final empty line.
@@ -81,7 +85,7 @@ pub fn trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), HeadError> {
     match httparse::parse_headers(bytes, &mut room) {
         Ok(httparse::Status::Complete((_, lines))) => {
             fields.set_text(bytes);
-            push_fields(bytes, lines, fields)
+            push_fields(bytes, lines, bytes.len(), fields)
         }
         Ok(httparse::Status::Partial) => Err(HeadError::FieldLine),
         Err(error) => Err(refusal(error)),
@@ -91,13 +95,17 @@ pub fn trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), HeadError> {
 fn push_fields(
     bytes: &[u8],
     lines: &[httparse::Header<'_>],
+    line_max: usize,
     fields: &mut Fields,
 ) -> Result<(), HeadError> {
     for line in lines {
         if line.name.is_empty() || line.name.len() > usize::from(u16::MAX) {
             return Err(HeadError::FieldName);
         }
-        // httparse trims a value's end; an empty value may point anywhere.
+        if line_len(bytes, line) > line_max {
+            return Err(HeadError::FieldTooLarge);
+        }
+        // An empty value may point anywhere.
         let value_at = if line.value.is_empty() {
             0
         } else {
@@ -111,6 +119,18 @@ fn push_fields(
         );
     }
     Ok(())
+}
+
+/// From the first byte of the name to the line end: httparse has trimmed the white space.
+fn line_len(bytes: &[u8], line: &httparse::Header<'_>) -> usize {
+    let name_at = offset(bytes, line.name.as_bytes());
+    let seen = if line.value.is_empty() {
+        name_at + line.name.len()
+    } else {
+        offset(bytes, line.value) + line.value.len()
+    };
+    let rest = &bytes[seen.min(bytes.len())..];
+    seen + rest.iter().position(|&byte| byte == b'\r').unwrap_or(0) - name_at
 }
 
 /// Tells a version we do not speak (505) from a start line that is no HTTP (400): httparse
@@ -236,9 +256,9 @@ mod tests {
     #[test]
     fn a_response_keeps_any_three_digit_status() {
         let mut head = ResponseHead::default();
-        response(b"HTTP/1.1 999 Odd One\r\nA: b\r\n\r\n", &mut head).unwrap();
+        response(b"HTTP/1.1 999 Odd One\r\nA: b\r\n\r\n", &LIMITS, &mut head).unwrap();
         assert_eq!((head.status, head.reason()), (999, &b"Odd One"[..]));
-        response(b"HTTP/1.0 200\r\n\r\n", &mut head).unwrap();
+        response(b"HTTP/1.0 200\r\n\r\n", &LIMITS, &mut head).unwrap();
         assert_eq!(
             (head.status, head.version, head.reason()),
             (200, Version::Http10, &b""[..])
@@ -248,7 +268,10 @@ mod tests {
             "HTTP/1.1 20 x\r\n\r\n",
             "HTTP/1.1 2000 x\r\n\r\n",
         ] {
-            assert!(response(bad.as_bytes(), &mut head).is_err(), "{bad:?}");
+            assert!(
+                response(bad.as_bytes(), &LIMITS, &mut head).is_err(),
+                "{bad:?}"
+            );
         }
     }
 

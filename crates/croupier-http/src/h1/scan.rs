@@ -78,38 +78,39 @@ impl HeadScan {
         if self.scanned <= METHOD_MAX {
             check_first(bytes)?;
         }
-        while let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[self.scanned..]) {
+        while let Some(found) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
             let at = self.scanned + found;
-            // Before anything else is said of the line, so that the verdict is the same when the
-            // bytes before `at` came alone.
-            self.within(at, limits)?;
-            if bytes[at] == b'\n' {
+            let is_crlf = at > self.line_at && bytes[at - 1] == b'\r';
+            let line_end = at - usize::from(is_crlf);
+            // Before anything else is said of the line, and without its CR, so that the verdict
+            // is the same when the bytes before came alone.
+            self.within(line_end, limits)?;
+            if !is_crlf {
                 return Err(HeadError::BareLf);
             }
-            match bytes.get(at + 1) {
-                None => {
-                    self.scanned = at;
-                    return Ok(None);
-                }
-                Some(b'\n') => {}
-                Some(_) => return Err(HeadError::BareCr),
-            }
-            if at == self.line_at {
+            if line_end == self.line_at {
                 return if self.lines == 0 {
                     Err(HeadError::StartLine)
                 } else {
-                    Ok(Some(at + 2))
+                    Ok(Some(at + 1))
                 };
             }
             self.lines += 1;
             if self.lines > limits.fields + 1 {
                 return Err(HeadError::TooManyFields);
             }
-            self.line_at = at + 2;
-            self.scanned = at + 2;
+            self.line_at = at + 1;
+            self.scanned = at + 1;
         }
-        self.scanned = bytes.len();
-        self.within(bytes.len(), limits).map(|()| None)
+        // An unfinished line: a bare CR in it will be the parser's to refuse, unless the line
+        // end that the parser waits for never comes.
+        if let Some(found) = memchr::memchr(b'\r', &bytes[self.scanned..])
+            && self.scanned + found + 1 < bytes.len()
+        {
+            return Err(HeadError::BareCr);
+        }
+        self.scanned = bytes.len() - usize::from(bytes.last() == Some(&b'\r'));
+        self.within(self.scanned, limits).map(|()| None)
     }
 
     /// Is the line that now reaches `end` still within the limits? Names the limit that its
@@ -117,7 +118,10 @@ impl HeadScan {
     fn within(&self, end: usize, limits: &HeadLimits) -> Result<(), HeadError> {
         let (room, error) = if self.lines == 0 {
             // The start line: method and version beside the target.
-            (limits.target_bytes + START_LINE_ROOM, HeadError::TargetTooLong)
+            (
+                limits.target_bytes + START_LINE_ROOM,
+                HeadError::TargetTooLong,
+            )
         } else {
             (limits.field_bytes, HeadError::FieldTooLarge)
         };
@@ -130,6 +134,30 @@ impl HeadScan {
             Ok(())
         }
     }
+}
+
+/// The common case: the head came whole with its first bytes. Every LF must have its CR; that
+/// every CR has its LF is what the parser sees to, and so are the limits of single lines.
+fn whole(head: &[u8], limits: &HeadLimits) -> Result<usize, HeadError> {
+    let lines = memchr::memchr_iter(b'\n', head).count();
+    let returns = memchr::memchr_iter(b'\r', head).count();
+    if lines != returns {
+        return Err(if lines > returns {
+            HeadError::BareLf
+        } else {
+            HeadError::BareCr
+        });
+    }
+    if head.len() == 4 {
+        return Err(HeadError::StartLine);
+    }
+    if lines > limits.fields + 2 {
+        return Err(HeadError::TooManyFields);
+    }
+    if head.len() > limits.head_bytes {
+        return Err(HeadError::HeadTooLarge);
+    }
+    Ok(head.len())
 }
 
 /// The first bytes tell an HTTP/1 message from a TLS record or noise, and an endless method
@@ -211,7 +239,11 @@ mod tests {
             for cut in 1..head.len() {
                 let mut scan = HeadScan::default();
                 let first = scan.find(&head[..cut], &LIMITS);
-                let all = if first == Ok(None) { scan.find(head, &LIMITS) } else { first };
+                let all = if first == Ok(None) {
+                    scan.find(head, &LIMITS)
+                } else {
+                    first
+                };
                 assert_eq!(all, verdict, "cut at {cut}");
             }
         }
@@ -221,7 +253,7 @@ mod tests {
     fn line_ends_other_than_crlf_are_refused_at_once() {
         assert_eq!(scan(b"GET / HTTP/1.1\nHost"), Err(HeadError::BareLf));
         assert_eq!(scan(b"GET / HTTP/1.1\rHost"), Err(HeadError::BareCr));
-        assert_eq!(scan(b"GET / HTTP/1.1\r\r\n"), Err(HeadError::BareCr));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\r"), Err(HeadError::BareCr));
         assert_eq!(scan(b"\n"), Err(HeadError::BareLf));
         assert_eq!(scan(b"\r\n"), Err(HeadError::StartLine));
     }

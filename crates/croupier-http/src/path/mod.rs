@@ -24,7 +24,8 @@ pub enum PathError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     Plain,
-    /// It holds an encoded slash, a double encoding, a `;` or a trailing dot: see [`lenient`].
+    /// It holds an escaped reserved character, a double encoding, a `;` or a trailing dot: see
+    /// [`lenient`].
     Odd,
 }
 
@@ -161,6 +162,12 @@ fn decode(path: &[u8], end: usize, out: &mut String) -> Result<Shape, PathError>
             Ok(Shape::Plain)
         }
         b'/' | b'%' | b';' => {
+            push_encoded(out, byte);
+            Ok(Shape::Odd)
+        }
+        // Reserved characters that may stand raw (RFC 3986 section 2.2): an escape may mean
+        // something else to an origin, so it stays, but most read it as the character.
+        _ if CLASSES[usize::from(byte)] == PLAIN => {
             push_encoded(out, byte);
             Ok(Shape::Odd)
         }

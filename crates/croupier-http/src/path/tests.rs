@@ -70,7 +70,7 @@ fn refused() {
 #[test]
 fn odd_paths_are_marked_and_hidden_dots_found() {
     for path in [
-        "/a%2fb", "/a;x=1", "/%252e", "/a.", "/a./b", "/a%20", "/a%3bx",
+        "/a%2fb", "/a;x=1", "/%252e", "/a.", "/a./b", "/a%20", "/a%3bx", "/a%40b", "/%21",
     ] {
         assert_eq!(
             normal(path).map(|(_, shape)| shape),
@@ -86,6 +86,7 @@ fn odd_paths_are_marked_and_hidden_dots_found() {
         ("/%252Fx", "/x"),
         ("/admin%20", "/admin"),
         ("/admin.", "/admin"),
+        ("/a%40b%2C", "/a@b,"),
         ("/a%2F", "/a"),
     ] {
         assert_eq!(lenient(path, &mut out), Ok(()), "{path}");

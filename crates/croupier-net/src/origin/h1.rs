@@ -119,7 +119,7 @@ impl OriginConn {
     ) -> Poll<Result<BodyLen, NetError>> {
         let length = ready!(self.wire.poll_head(cx, &mut self.scan, &limits.head))?;
         let bytes = &self.wire.input.bytes()[..length];
-        head::response(bytes, response).map_err(NetError::Head)?;
+        head::response(bytes, &limits.head, response).map_err(NetError::Head)?;
         self.wire.input.consume(length);
         self.scan = HeadScan::default();
         let body = framing::response(method, response).map_err(NetError::Framing)?;

@@ -97,15 +97,6 @@ impl Wire {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        if self.input.is_empty() {
-            match self.io.poll_readable(cx) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => {
-                    self.input.release(&self.local.buffers);
-                    return Poll::Pending;
-                }
-            }
-        }
         let room = self.input.room(self.end.first_read(), &self.local.buffers);
         if room.is_empty() {
             return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -56,6 +56,8 @@ pub struct Server {
     pauses: AtomicU32,
     /// Milliseconds since the process began; 0 when it may be picked.
     aside_until: AtomicU64,
+    /// One request is finding out whether it is back.
+    is_probed: AtomicBool,
 }
 
 impl Server {
@@ -85,6 +87,7 @@ impl Server {
             streak: AtomicU32::new(0),
             pauses: AtomicU32::new(0),
             aside_until: AtomicU64::new(0),
+            is_probed: AtomicBool::new(false),
         }
     }
 
@@ -140,10 +143,15 @@ impl Server {
         if now < until {
             return false;
         }
+        // Should the probe never report, the next one may go after a pause.
         let next = now + self.pause();
-        self.aside_until
-            .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        let claimed =
+            self.aside_until
+                .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed);
+        if claimed.is_ok() {
+            self.is_probed.store(true, Ordering::Relaxed);
+        }
+        claimed.is_ok()
     }
 
     /// When it may be picked again; 0 when it may be now.
@@ -157,6 +165,7 @@ impl Server {
         if self.streak.load(Ordering::Relaxed) != 0 {
             self.streak.store(0, Ordering::Relaxed);
             self.pauses.store(0, Ordering::Relaxed);
+            self.is_probed.store(false, Ordering::Relaxed);
             self.aside_until.store(0, Ordering::Relaxed);
         }
     }
@@ -183,20 +192,15 @@ impl Server {
     }
 
     fn put_aside(&self, now: u64) -> Option<Duration> {
-        let until = self.aside_until.load(Ordering::Relaxed);
-        // Many requests fail at once when a server dies: they are one failure. A probe has
-        // moved the mark ahead itself, and its failure lengthens the pause.
-        if until > now && self.pauses.load(Ordering::Relaxed) > 0 && until - now < self.pause() {
+        // Many requests fail at once when a server dies: they are one failure. Only a probe's
+        // failure lengthens the pause.
+        let probed = self.is_probed.swap(false, Ordering::Relaxed);
+        if self.aside_until.load(Ordering::Relaxed) > now && !probed {
             return None;
         }
         self.pauses.fetch_add(1, Ordering::Relaxed);
         let pause = self.pause();
-        let _ = self.aside_until.compare_exchange(
-            until,
-            now + pause,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        self.aside_until.store(now + pause, Ordering::Relaxed);
         Some(Duration::from_millis(pause))
     }
 }

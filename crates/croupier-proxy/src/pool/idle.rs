@@ -12,9 +12,11 @@ use crate::live::Server;
 
 /// One server's idle connections.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "the boxes move, not the connections")]
 struct Shelf {
     server: Arc<Server>,
-    connections: Vec<OriginConn>,
+    /// Boxed: they are handed to and fro.
+    connections: Vec<Box<OriginConn>>,
 }
 
 /// A worker's idle connections, by server identity.
@@ -44,7 +46,7 @@ impl Idle {
         since: Tick,
         care: Care,
         cells: &WorkerCells,
-    ) -> Option<OriginConn> {
+    ) -> Option<Box<OriginConn>> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&identity(server))?;
         while let Some(connection) = shelf.connections.pop() {
@@ -64,7 +66,7 @@ impl Idle {
     pub(crate) fn keep(
         &self,
         server: &Arc<Server>,
-        mut connection: OriginConn,
+        mut connection: Box<OriginConn>,
         (now, kept_max): (Tick, usize),
         cells: &WorkerCells,
     ) {

@@ -11,7 +11,7 @@ use crate::{live::Server, worker::Worker};
 /// A borrowed connection to a server.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    connection: Option<OriginConn>,
+    connection: Option<Box<OriginConn>>,
     server: Arc<Server>,
     worker: Rc<Worker>,
     idle_kept: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(
-        connection: OriginConn,
+        connection: Box<OriginConn>,
         server: &Arc<Server>,
         worker: &Rc<Worker>,
         idle_kept: usize,

@@ -129,9 +129,6 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
         dealt.upload.stop();
     }
     let Dealt { lease, head, .. } = dealt;
-    x.worker
-        .cells
-        .server_exchange(lease.server().slot, x.incoming.began.elapsed());
     drop(lease);
     x.worker.local.take_back_response(head);
 }

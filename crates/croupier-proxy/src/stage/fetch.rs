@@ -176,7 +176,12 @@ async fn attempt(
     let mut lease = borrow(x, conn, pool, server, line).await?;
     let times = send_head(x, pool, &mut lease)?;
     let mut response = x.worker.local.lend_response();
-    let asked = Instant::now();
+    // A connection at hand takes no time worth a clock.
+    let asked = if lease.connection().is_reused() {
+        x.incoming.began
+    } else {
+        Instant::now()
+    };
     let result = {
         let mut asking = Asking {
             x,
@@ -196,7 +201,9 @@ async fn attempt(
     };
     match result {
         Ok(body) => {
-            x.tally.origin_ttfb = Some(asked.elapsed());
+            let now = Instant::now();
+            x.tally.origin_ttfb = Some(now - asked);
+            x.tally.ttfb = Some(now - x.incoming.began);
             server.succeeded();
             let upload = std::mem::replace(upload, Pump::new());
             let is_switch = response.status == 101;
@@ -252,7 +259,12 @@ async fn borrow(
         .map_err(|error| connect_fault(&error))?;
     x.tally.connect = Some(began.elapsed());
     let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
-    Ok(Lease::new(connection, server, &x.worker, pool.idle_kept))
+    Ok(Lease::new(
+        Box::new(connection),
+        server,
+        &x.worker,
+        pool.idle_kept,
+    ))
 }
 
 fn connect_fault(error: &NetError) -> Fault {

@@ -1,7 +1,7 @@
 //! The stages of an exchange, in order; `life.rs` calls them.
 //!
 //! 1 [`inspect`], 2 [`route`], 3 [`admit`], 4 [`fetch`] (which speaks through [`outgoing`]),
-//! 5 [`shape`], 6 [`deliver`], and [`settle`]; [`rescue`] stands beside them: off the path, it
+//! 5 [`shape`], 6 [`deliver`]; `settle` runs from the exchange's drop; [`rescue`] stands beside them: off the path, it
 //! turns a fault into an answer. The cache will stand before and after `fetch`.
 
 pub(crate) mod inspect;
@@ -17,8 +17,6 @@ pub(crate) mod outgoing;
 pub(crate) mod shape;
 
 pub(crate) mod deliver;
-
-pub(crate) mod settle;
 
 pub(crate) mod rescue;
 

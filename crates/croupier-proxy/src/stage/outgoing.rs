@@ -1,13 +1,11 @@
 //! The request head as the origin gets it: the client's fields seen through what ends here,
 //! what we know better, and the route's edits. Nothing is copied until it is encoded.
 
-use std::{
-    fmt::{self, Write},
-    net::IpAddr,
-};
+use std::{fmt::Write as _, net::IpAddr};
 
 use croupier_http::{Field, Name, NameSet, fields::members, rules::hop};
 use croupier_net::side::Outgoing;
+use croupier_telemetry::text;
 
 use crate::{exchange::Exchange, plan::RoutePlan};
 
@@ -83,12 +81,11 @@ impl RequestLines<'_> {
             line(Name::X_FORWARDED_HOST, host);
         }
         let default = if incoming.scheme == "https" { 443 } else { 80 };
-        let mut port = Short::default();
-        let _ = write!(port, "{}", authority.port().unwrap_or(default));
-        line(
-            Name::X_FORWARDED_PORT,
-            trusted(Name::X_FORWARDED_PORT).unwrap_or(port.bytes()),
-        );
+        self.x.worker.with_scratch(|port| {
+            text::number(port, authority.port().unwrap_or(default).into());
+            let port = trusted(Name::X_FORWARDED_PORT).unwrap_or(port);
+            line(Name::X_FORWARDED_PORT, port);
+        });
         line(Name::VIA, &self.x.plan().via);
         line(Name::X_REQUEST_ID, incoming.id().as_bytes());
         if incoming.trace.is_some()
@@ -114,7 +111,6 @@ impl RequestLines<'_> {
 
     fn forwarded_for(&self, line: &mut impl FnMut(Name, &[u8])) {
         let incoming = &self.x.incoming;
-        let mut peer = Short::default();
         let Some(ip) = incoming.peer_ip else {
             // A unix peer has no address; what it says is all there is.
             if incoming.is_trusted {
@@ -124,18 +120,16 @@ impl RequestLines<'_> {
             }
             return;
         };
-        let _ = write!(peer, "{ip}");
-        if incoming.is_trusted && incoming.head.fields.contains(Name::X_FORWARDED_FOR) {
-            let mut joined = Vec::with_capacity(128);
-            for value in incoming.head.fields.all(Name::X_FORWARDED_FOR) {
-                joined.extend_from_slice(value);
-                joined.extend_from_slice(b", ");
+        self.x.worker.with_scratch(|value| {
+            if incoming.is_trusted {
+                for before in incoming.head.fields.all(Name::X_FORWARDED_FOR) {
+                    value.extend_from_slice(before);
+                    value.extend_from_slice(b", ");
+                }
             }
-            joined.extend_from_slice(peer.bytes());
-            line(Name::X_FORWARDED_FOR, &joined);
-        } else {
-            line(Name::X_FORWARDED_FOR, peer.bytes());
-        }
+            text::address(value, ip);
+            line(Name::X_FORWARDED_FOR, value);
+        });
     }
 
     /// RFC 7239; a trusted peer's own elements were kept as lines before this one.
@@ -153,38 +147,5 @@ impl RequestLines<'_> {
         }
         let _ = write!(value, ";proto={}", incoming.scheme);
         line(Name::FORWARDED, value.as_bytes());
-    }
-}
-
-/// A short text on the stack: an address or a number.
-struct Short {
-    bytes: [u8; 46],
-    len: usize,
-}
-
-impl Default for Short {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 46],
-            len: 0,
-        }
-    }
-}
-
-impl Short {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl Write for Short {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self
-            .bytes
-            .get_mut(self.len..self.len + text.len())
-            .ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.len += text.len();
-        Ok(())
     }
 }

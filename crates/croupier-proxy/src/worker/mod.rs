@@ -69,6 +69,7 @@ pub(crate) struct Worker {
     targets: RefCell<Vec<Target>>,
     clock: Cell<Clock>,
     date: RefCell<(u64, String)>,
+    scratch: RefCell<Vec<u8>>,
 }
 
 /// The wall clock, read about ten times a second.
@@ -104,6 +105,7 @@ impl Worker {
             targets: RefCell::default(),
             clock: Cell::new(Clock::read()),
             date: RefCell::default(),
+            scratch: RefCell::default(),
         })
     }
 
@@ -128,6 +130,12 @@ impl Worker {
         (now, clock.unix_ms + u64::try_from(since).unwrap_or(0))
     }
 
+    /// The moment of the last tick: good enough for what is about to be measured anew.
+    pub(crate) fn last_moment(&self) -> (Instant, u64) {
+        let clock = self.clock.get();
+        (clock.at, clock.unix_ms)
+    }
+
     /// Milliseconds since the process began, in steps of a tick.
     #[expect(clippy::cast_possible_truncation, reason = "a tick is 100 ms")]
     pub(crate) fn coarse_ms(&self) -> u64 {
@@ -142,6 +150,13 @@ impl Worker {
             *date = (second, croupier_http::date::format(second));
         }
         f(&date.1)
+    }
+
+    /// An empty buffer for a short text, while `f` runs.
+    pub(crate) fn with_scratch<R>(&self, f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.clear();
+        f(&mut scratch)
     }
 
     pub(crate) fn lend_target(&self) -> Target {

@@ -2,6 +2,7 @@
 //! One story a test; each module is a room of stories.
 
 mod prelude;
+mod verdict;
 
 mod first_light;
 

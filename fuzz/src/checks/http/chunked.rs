@@ -67,8 +67,14 @@ fn decode(bytes: &[u8], pauses: &[usize], limits: &ChunkLimits) -> Reading {
         return Reading::Open(data);
     }
     let mut fields = Fields::new();
-    assert_eq!(decoder.trailers(&mut fields), Ok(()), "trailers were accepted and are not");
-    let lines = fields.iter().map(|field| (field.raw_name.to_vec(), field.value.to_vec()));
+    assert_eq!(
+        decoder.trailers(&mut fields),
+        Ok(()),
+        "trailers were accepted and are not"
+    );
+    let lines = fields
+        .iter()
+        .map(|field| (field.raw_name.to_vec(), field.value.to_vec()));
     let lines: Vec<_> = lines.collect();
     assert_eq!(decoder.trailer_bytes().is_none(), lines.is_empty());
     Reading::Whole(data, lines, at)
@@ -89,7 +95,12 @@ struct Second<'a> {
 }
 
 fn second_reading(bytes: &[u8], limits: &ChunkLimits) -> Reading {
-    let mut reader = Second { bytes, at: 0, data: Vec::new(), limits };
+    let mut reader = Second {
+        bytes,
+        at: 0,
+        data: Vec::new(),
+        limits,
+    };
     let outcome = reader.body();
     // Framing may cost 16 KiB and ten times the data, whenever somebody looks.
     let over = reader.is_over();
@@ -115,7 +126,8 @@ impl Second<'_> {
             }
             let here = (self.bytes.len() - self.at) as u64;
             let take = usize::try_from(size.min(here)).unwrap_or(usize::MAX);
-            self.data.extend_from_slice(&self.bytes[self.at..self.at + take]);
+            self.data
+                .extend_from_slice(&self.bytes[self.at..self.at + take]);
             self.at += take;
             if here < size {
                 return Err(Stop::End);
@@ -224,25 +236,41 @@ impl Second<'_> {
         let head = grammar::head(&section).ok_or(Stop::Bad)?;
         // The strict reading has names in lower case: take them as sent from the lines.
         let lines = self.bytes[start..self.at].split(|byte| *byte == b'\n');
-        let names = lines.filter_map(|line| Some(line[..line.iter().position(|b| *b == b':')?].to_vec()));
-        Ok(names.zip(head.fields).map(|(name, (_, value))| (name, value.to_vec())).collect())
+        let names =
+            lines.filter_map(|line| Some(line[..line.iter().position(|b| *b == b':')?].to_vec()));
+        Ok(names
+            .zip(head.fields)
+            .map(|(name, (_, value))| (name, value.to_vec()))
+            .collect())
     }
 
     fn peek_of_section(&self, start: usize) -> Result<u8, Stop> {
         let byte = *self.bytes.get(self.at).ok_or(Stop::End)?;
-        if self.at - start >= self.limits.trailer_bytes { Err(Stop::Bad) } else { Ok(byte) }
+        if self.at - start >= self.limits.trailer_bytes {
+            Err(Stop::Bad)
+        } else {
+            Ok(byte)
+        }
     }
 
     fn next_of_line(&mut self, start: usize) -> Result<u8, Stop> {
         let byte = *self.bytes.get(self.at).ok_or(Stop::End)?;
         self.at += 1;
-        if self.at - start > self.limits.line_bytes { Err(Stop::Bad) } else { Ok(byte) }
+        if self.at - start > self.limits.line_bytes {
+            Err(Stop::Bad)
+        } else {
+            Ok(byte)
+        }
     }
 
     fn expect(&mut self, wanted: u8) -> Result<(), Stop> {
         let byte = *self.bytes.get(self.at).ok_or(Stop::End)?;
         self.at += 1;
-        if byte == wanted { Ok(()) } else { Err(Stop::Bad) }
+        if byte == wanted {
+            Ok(())
+        } else {
+            Err(Stop::Bad)
+        }
     }
 }
 
@@ -260,7 +288,10 @@ fn written_again(data: &[u8], trailers: &[(Vec<u8>, Vec<u8>)]) {
     }
     encode::last_chunk(&mut out, Some(&fields));
     // One blank is ours, between a name and its value.
-    let limits = ChunkLimits { trailer_bytes: 2 * CHUNK_LIMITS.trailer_bytes, ..CHUNK_LIMITS };
+    let limits = ChunkLimits {
+        trailer_bytes: 2 * CHUNK_LIMITS.trailer_bytes,
+        ..CHUNK_LIMITS
+    };
     let expected = Reading::Whole(data.to_vec(), trailers.to_vec(), out.len());
     assert_eq!(decode(&out, &[out.len()], &limits), expected);
 }

@@ -25,7 +25,9 @@ pub fn patterns(bytes: &[u8]) -> Vec<Vec<usize>> {
         let mut cuts = Vec::new();
         let mut at = 0;
         while at < whole {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             at += 1 + usize::try_from((random >> 33) % 24).unwrap_or(0);
             cuts.push(at.min(whole));
         }

@@ -52,9 +52,17 @@ pub fn check(bytes: &[u8]) -> Verdict {
     assert_eq!(client(peer, &fields, |_| false), peer);
     // What an outsider writes stands left of what our proxies write: a line before the others
     // changes nothing, unless none but our proxies wrote the rest.
-    let name = if fields.contains(Name::X_FORWARDED_FOR) { "X-Forwarded-For" } else { "Forwarded" };
+    let name = if fields.contains(Name::X_FORWARDED_FOR) {
+        "X-Forwarded-For"
+    } else {
+        "Forwarded"
+    };
     let claim: IpAddr = [203, 0, 113, 66].into();
-    let value = if name == "Forwarded" { "for=203.0.113.66" } else { "203.0.113.66" };
+    let value = if name == "Forwarded" {
+        "for=203.0.113.66"
+    } else {
+        "203.0.113.66"
+    };
     if fields.contains(Name::X_FORWARDED_FOR) || fields.contains(Name::FORWARDED) {
         let claimed = client(peer, &table(Some((name, value))), is_trusted);
         let behind_ours = is_trusted(found) && claimed == claim;
@@ -71,16 +79,26 @@ fn reference(peer: IpAddr, fields: &Fields, found: IpAddr) {
     }
     let mut words = Vec::new();
     for line in fields.all(Name::X_FORWARDED_FOR) {
-        let Ok(line) = std::str::from_utf8(line) else { return };
-        words.extend(line.split(',').map(|word| word.trim_matches(|c: char| c.is_ascii_whitespace())));
+        let Ok(line) = std::str::from_utf8(line) else {
+            return;
+        };
+        words.extend(
+            line.split(',')
+                .map(|word| word.trim_matches(|c: char| c.is_ascii_whitespace())),
+        );
     }
-    let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'.');
+    let is_plain = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'.')
+    };
     if words.len() > 32 || !words.iter().all(is_plain) {
         return;
     }
     let mut expected = peer;
     while is_trusted(expected) {
-        let Some(Ok(next)) = words.pop().map(str::parse::<IpAddr>) else { break };
+        let Some(Ok(next)) = words.pop().map(str::parse::<IpAddr>) else {
+            break;
+        };
         expected = next;
     }
     assert_eq!(found, expected);

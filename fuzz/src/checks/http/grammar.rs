@@ -12,7 +12,10 @@ pub struct Head<'a> {
 impl<'a> Head<'a> {
     /// Values of a field, by its lower-case name.
     pub fn all(&self, name: &str) -> Vec<&'a [u8]> {
-        let named = self.fields.iter().filter(|(found, _)| found == name.as_bytes());
+        let named = self
+            .fields
+            .iter()
+            .filter(|(found, _)| found == name.as_bytes());
         named.map(|(_, value)| *value).collect()
     }
 }
@@ -27,7 +30,10 @@ pub fn head(bytes: &[u8]) -> Option<Head<'_>> {
     let lines = lines(bytes)?;
     let (start, fields) = lines.split_first()?;
     let start = start.split(|byte| *byte == b' ').collect();
-    let fields = fields.iter().map(|line| field(line)).collect::<Option<_>>()?;
+    let fields = fields
+        .iter()
+        .map(|line| field(line))
+        .collect::<Option<_>>()?;
     Some(Head { start, fields })
 }
 
@@ -90,7 +96,9 @@ pub fn framing(head: &Head<'_>) -> Option<Framing> {
 /// Is this a path in normal form: absolute, no empty and no dot segment, nothing but visible
 /// ASCII, escapes in upper case and only where they are needed?
 pub fn is_normal_path(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else { return false };
+    let Some(rest) = path.strip_prefix('/') else {
+        return false;
+    };
     let segments: Vec<&str> = rest.split('/').collect();
     let (_, inner) = segments.split_last().unwrap_or((&"", &[]));
     if inner.iter().any(|segment| segment.is_empty())
@@ -103,8 +111,12 @@ pub fn is_normal_path(path: &str) -> bool {
     while at < bytes.len() {
         match bytes[at] {
             b'%' => {
-                let Some(digits) = rest.get(at + 1..at + 3) else { return false };
-                let Ok(byte) = u8::from_str_radix(digits, 16) else { return false };
+                let Some(digits) = rest.get(at + 1..at + 3) else {
+                    return false;
+                };
+                let Ok(byte) = u8::from_str_radix(digits, 16) else {
+                    return false;
+                };
                 let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
                 let control = byte < b' ' || byte == 0x7f;
                 if unreserved || control || digits != digits.to_ascii_uppercase() {
@@ -126,8 +138,12 @@ pub fn is_normal_path(path: &str) -> bool {
 pub fn is_normal_authority(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let Some((address, port)) = rest.split_once(']') else { return false };
-            let Ok(parsed) = address.parse::<std::net::Ipv6Addr>() else { return false };
+            let Some((address, port)) = rest.split_once(']') else {
+                return false;
+            };
+            let Ok(parsed) = address.parse::<std::net::Ipv6Addr>() else {
+                return false;
+            };
             if parsed.to_string() != address {
                 return false;
             }
@@ -140,14 +156,16 @@ pub fn is_normal_authority(text: &str) -> bool {
     };
     let port_is_normal = port.is_empty()
         || port.strip_prefix(':').is_some_and(|digits| {
-            digits.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == digits)
+            digits
+                .parse::<u16>()
+                .is_ok_and(|number| number > 0 && number.to_string() == digits)
         });
     let host_is_normal = host.is_none_or(|host| {
         host.len() <= 253
             && host.split('.').all(|label| !label.is_empty())
-            && host.bytes().all(|byte| {
-                matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'_' | b'.')
-            })
+            && host
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-' | b'_' | b'.'))
     });
     port_is_normal && host_is_normal
 }

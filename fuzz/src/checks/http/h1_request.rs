@@ -20,8 +20,11 @@ use super::{CHUNK_LIMITS, HEAD_LIMITS, Verdict, cuts, grammar, tight_head_limits
 const MESSAGES_MAX: usize = 16;
 
 pub fn check(bytes: &[u8]) -> Verdict {
-    scan_every_way(bytes, &HEAD_LIMITS);
-    scan_every_way(bytes, &tight_head_limits(cuts::seed(bytes)));
+    for limits in [HEAD_LIMITS, tight_head_limits(cuts::seed(bytes))] {
+        read_every_way(bytes, &limits, |text| {
+            head::request(text, &limits, &mut RequestHead::default())
+        });
+    }
     let mut rest = bytes;
     let mut served = 0;
     while served < MESSAGES_MAX {
@@ -60,7 +63,10 @@ fn message(bytes: &[u8]) -> Reading {
         return Reading::Refused;
     }
     let Some(strict) = grammar::head(text) else {
-        unreachable!("a malformed head was parsed: {:?}", text.escape_ascii().to_string());
+        unreachable!(
+            "a malformed head was parsed: {:?}",
+            text.escape_ascii().to_string()
+        );
     };
     same_fields(&strict, &request.fields);
     let mut target = Target::default();
@@ -98,29 +104,47 @@ fn chunks(body: &[u8]) -> Result<Option<usize>, ChunkError> {
     }
 }
 
-/// The verdict on a head depends on its bytes alone, not on how they arrive.
-pub fn scan_every_way(bytes: &[u8], limits: &HeadLimits) {
-    let mut first: Option<Result<Option<usize>, HeadError>> = None;
+/// Whether a head is taken, and where it ends, depends on its bytes alone, not on how they
+/// arrive. Scan and parser are judged together: either may be the one that refuses.
+pub fn read_every_way(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    parse: impl Fn(&[u8]) -> Result<(), HeadError>,
+) {
+    let mut first = None;
     for pattern in cuts::patterns(bytes) {
         let mut scan = HeadScan::default();
-        let mut verdict = Ok(None);
+        let mut found = Ok(None);
         for end in pattern {
-            verdict = scan.find(&bytes[..end], limits);
-            if !matches!(verdict, Ok(None)) {
+            found = scan.find(&bytes[..end], limits);
+            if !matches!(found, Ok(None)) {
                 break;
             }
         }
-        if let Ok(Some(length)) = verdict {
-            assert!(length <= bytes.len());
-            assert!(bytes[..length].ends_with(b"\r\n\r\n"));
-        }
-        assert_eq!(*first.get_or_insert(verdict), verdict, "the verdict depends on the cuts");
+        let verdict = match found {
+            Ok(None) => Some(None),
+            Ok(Some(length)) => {
+                assert!(length <= bytes.len());
+                assert!(bytes[..length].ends_with(b"\r\n\r\n"));
+                parse(&bytes[..length]).ok().map(|()| Some(length))
+            }
+            Err(_) => None,
+        };
+        assert_eq!(
+            *first.get_or_insert(verdict),
+            verdict,
+            "the verdict depends on the cuts"
+        );
     }
 }
 
 /// The strict reading sees the same lines in the same order.
 pub fn same_fields(strict: &grammar::Head<'_>, fields: &Fields) {
-    assert_eq!(strict.fields.len(), fields.len(), "the readings differ in lines");
+    assert_eq!(
+        strict.fields.len(),
+        fields.len(),
+        "the readings differ in lines"
+    );
     for ((name, value), field) in strict.fields.iter().zip(fields.iter()) {
         assert_eq!(*name, field.raw_name.to_ascii_lowercase());
         assert_eq!(*value, field.value);
@@ -138,15 +162,24 @@ fn strictly_lawful(
     body: BodyLen,
 ) {
     let [method, raw_target, version] = strict.start[..] else {
-        unreachable!("a request line of other than three words: {:?}", strict.start);
+        unreachable!(
+            "a request line of other than three words: {:?}",
+            strict.start
+        );
     };
     assert!(!method.is_empty() && method.iter().all(|byte| grammar::is_tchar(*byte)));
-    assert_eq!((method, raw_target), (request.method_bytes(), request.target_bytes()));
+    assert_eq!(
+        (method, raw_target),
+        (request.method_bytes(), request.target_bytes())
+    );
     assert!(raw_target.iter().all(|byte| (0x21..0x7f).contains(byte)));
     assert!([&b"HTTP/1.0"[..], b"HTTP/1.1"].contains(&version));
     assert_eq!(request.version.as_str().as_bytes(), version);
     let hosts = strict.all("host").len();
-    assert!(hosts == 1 || hosts == 0 && request.version == Version::Http10, "{hosts} hosts");
+    assert!(
+        hosts == 1 || hosts == 0 && request.version == Version::Http10,
+        "{hosts} hosts"
+    );
     let framing = grammar::framing(strict);
     let same = matches!(
         (framing, body),
@@ -158,7 +191,11 @@ fn strictly_lawful(
     if target.form == Form::Asterisk {
         assert_eq!((request.method, target.path()), (Method::Options, "*"));
     } else {
-        assert!(grammar::is_normal_path(target.path()), "{:?}", target.path());
+        assert!(
+            grammar::is_normal_path(target.path()),
+            "{:?}",
+            target.path()
+        );
     }
     assert!(!matches!(request.method, Method::Connect | Method::Trace));
     let authority = target.authority.as_str();
@@ -184,7 +221,12 @@ fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful
         !dropped && !other
     };
     let mut out = Vec::new();
-    encode::request_line(&mut out, request.method_bytes(), target.path(), target.query());
+    encode::request_line(
+        &mut out,
+        request.method_bytes(),
+        target.path(),
+        target.query(),
+    );
     encode::field(&mut out, b"host", host.as_bytes());
     for field in request.fields.iter().filter(&passes) {
         encode::field(&mut out, field.raw_name, field.value);
@@ -227,7 +269,11 @@ fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful
         ![Name::HOST, Name::CONTENT_LENGTH, Name::TRANSFER_ENCODING].contains(&field.name)
     };
     assert!(
-        again.fields.iter().filter(mine).eq(request.fields.iter().filter(&passes)),
+        again
+            .fields
+            .iter()
+            .filter(mine)
+            .eq(request.fields.iter().filter(&passes)),
         "fields change on the way"
     );
 }

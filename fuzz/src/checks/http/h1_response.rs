@@ -12,8 +12,11 @@ use croupier_http::{
 use super::{HEAD_LIMITS, Verdict, cuts, grammar, h1_request, tight_head_limits};
 
 pub fn check(bytes: &[u8]) -> Verdict {
-    h1_request::scan_every_way(bytes, &HEAD_LIMITS);
-    h1_request::scan_every_way(bytes, &tight_head_limits(cuts::seed(bytes)));
+    for limits in [HEAD_LIMITS, tight_head_limits(cuts::seed(bytes))] {
+        h1_request::read_every_way(bytes, &limits, |text| {
+            head::response(text, &limits, &mut ResponseHead::default())
+        });
+    }
     let length = match HeadScan::default().find(bytes, &HEAD_LIMITS) {
         Ok(Some(length)) => length,
         Ok(None) => return Verdict::Incomplete(0),
@@ -21,18 +24,25 @@ pub fn check(bytes: &[u8]) -> Verdict {
     };
     let text = &bytes[..length];
     let mut response = ResponseHead::default();
-    if head::response(text, &mut response).is_err() {
+    if head::response(text, &HEAD_LIMITS, &mut response).is_err() {
         return Verdict::Refused(0);
     }
     let Some(strict) = grammar::head(text) else {
-        unreachable!("a malformed head was parsed: {:?}", text.escape_ascii().to_string());
+        unreachable!(
+            "a malformed head was parsed: {:?}",
+            text.escape_ascii().to_string()
+        );
     };
     h1_request::same_fields(&strict, &response.fields);
     status_line(text, &response);
     let _ = reuse::is_persistent(response.version, &response.fields);
     let get = framing::response(Method::Get, &response);
     let head_only = framing::response(Method::Head, &response);
-    assert_eq!(get.is_ok(), head_only.is_ok(), "the method changes what is lawful");
+    assert_eq!(
+        get.is_ok(),
+        head_only.is_ok(),
+        "the method changes what is lawful"
+    );
     let Ok(body) = get else {
         return Verdict::Refused(0);
     };
@@ -52,7 +62,10 @@ pub fn check(bytes: &[u8]) -> Verdict {
 
 /// `HTTP/1.x SP 3DIGIT [SP reason]`
 fn status_line(text: &[u8], response: &ResponseHead) {
-    let end = text.iter().position(|byte| *byte == b'\r').unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| *byte == b'\r')
+        .unwrap_or(text.len());
     let line = &text[..end];
     assert!(line.starts_with(response.version.as_str().as_bytes()));
     let (status, reason) = line[9..].split_at(3);
@@ -61,7 +74,10 @@ fn status_line(text: &[u8], response: &ResponseHead) {
     assert!((100..=999).contains(&response.status));
     assert!(reason.is_empty() || reason[0] == b' ');
     let is_text = |byte: &u8| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f;
-    assert!(response.reason().iter().all(is_text), "a reason of more than one line");
+    assert!(
+        response.reason().iter().all(is_text),
+        "a reason of more than one line"
+    );
     let kept = response.reason();
     assert!(kept.is_empty() || reason.ends_with(kept));
 }
@@ -70,9 +86,8 @@ fn status_line(text: &[u8], response: &ResponseHead) {
 fn as_the_client_gets_it(response: &ResponseHead, body: BodyLen) {
     let listed = hop::listed_in(&response.fields);
     let passes = |field: &croupier_http::Field<'_>| {
-        let other = field.name == Name::OTHER
-            && listed.others
-            && hop::is_listed(field, &response.fields);
+        let other =
+            field.name == Name::OTHER && listed.others && hop::is_listed(field, &response.fields);
         !hop::HOP.contains(field.name) && !listed.names.contains(field.name) && !other
     };
     let mut out = Vec::new();
@@ -80,7 +95,11 @@ fn as_the_client_gets_it(response: &ResponseHead, body: BodyLen) {
     for field in response.fields.iter().filter(&passes) {
         encode::field(&mut out, field.raw_name, field.value);
     }
-    let sent = if body == BodyLen::UntilClose { BodyLen::Chunked } else { body };
+    let sent = if body == BodyLen::UntilClose {
+        BodyLen::Chunked
+    } else {
+        body
+    };
     match sent {
         BodyLen::Length(length) => encode::content_length(&mut out, length),
         BodyLen::Chunked => encode::field(&mut out, b"transfer-encoding", b"chunked"),
@@ -94,9 +113,13 @@ fn as_the_client_gets_it(response: &ResponseHead, body: BodyLen) {
         field_bytes: 2 * HEAD_LIMITS.field_bytes,
     };
     assert_eq!(HeadScan::default().find(&out, &room), Ok(Some(out.len())));
-    assert!(grammar::head(&out).is_some(), "we would send {:?}", out.escape_ascii().to_string());
+    assert!(
+        grammar::head(&out).is_some(),
+        "we would send {:?}",
+        out.escape_ascii().to_string()
+    );
     let mut again = ResponseHead::default();
-    assert_eq!(head::response(&out, &mut again), Ok(()));
+    assert_eq!(head::response(&out, &HEAD_LIMITS, &mut again), Ok(()));
     assert_eq!(again.status, response.status);
     if !response.reason().is_empty() {
         assert_eq!(again.reason(), response.reason());
@@ -106,7 +129,11 @@ fn as_the_client_gets_it(response: &ResponseHead, body: BodyLen) {
         ![Name::CONTENT_LENGTH, Name::TRANSFER_ENCODING].contains(&field.name)
     };
     assert!(
-        again.fields.iter().filter(mine).eq(response.fields.iter().filter(&passes)),
+        again
+            .fields
+            .iter()
+            .filter(mine)
+            .eq(response.fields.iter().filter(&passes)),
         "fields change on the way"
     );
 }

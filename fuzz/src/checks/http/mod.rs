@@ -24,12 +24,19 @@ pub enum Verdict {
 }
 
 /// The limits of a proxy without configuration.
-pub const HEAD_LIMITS: HeadLimits =
-    HeadLimits { head_bytes: 32 << 10, target_bytes: 8 << 10, fields: 100, field_bytes: 16 << 10 };
+pub const HEAD_LIMITS: HeadLimits = HeadLimits {
+    head_bytes: 32 << 10,
+    target_bytes: 8 << 10,
+    fields: 100,
+    field_bytes: 16 << 10,
+};
 
 /// The limits of a proxy without configuration.
-pub const CHUNK_LIMITS: ChunkLimits =
-    ChunkLimits { line_bytes: 256, trailer_bytes: 8 << 10, trailers: 32 };
+pub const CHUNK_LIMITS: ChunkLimits = ChunkLimits {
+    line_bytes: 256,
+    trailer_bytes: 8 << 10,
+    trailers: 32,
+};
 
 /// Limits so small that fuzzed inputs reach them, yet above the first look at a method.
 pub fn tight_head_limits(seed: u64) -> HeadLimits {
@@ -45,5 +52,9 @@ pub fn tight_head_limits(seed: u64) -> HeadLimits {
 /// Limits so small that fuzzed inputs reach them.
 pub fn tight_chunk_limits(seed: u64) -> ChunkLimits {
     let pick = |shift: u32, span: u64| usize::try_from((seed >> shift) % span).unwrap_or(0);
-    ChunkLimits { line_bytes: 1 + pick(0, 24), trailer_bytes: pick(8, 48), trailers: pick(16, 4) }
+    ChunkLimits {
+        line_bytes: 1 + pick(0, 24),
+        trailer_bytes: pick(8, 48),
+        trailers: pick(16, 4),
+    }
 }

@@ -19,7 +19,11 @@ pub fn check(bytes: &[u8]) -> Verdict {
         (None, None) => {}
         (Some(_), None) => unreachable!("GET takes a form that OPTIONS does not"),
     }
-    if options.is_some() { Verdict::Accepted(1) } else { Verdict::Refused(0) }
+    if options.is_some() {
+        Verdict::Accepted(1)
+    } else {
+        Verdict::Refused(0)
+    }
 }
 
 fn read(method: Method, bytes: &[u8]) -> Option<Target> {
@@ -27,7 +31,11 @@ fn read(method: Method, bytes: &[u8]) -> Option<Target> {
     let outcome = target.read(method, bytes);
     let mut used = Target::default();
     let _ = used.read(Method::Get, b"http://used.example:1/a%2Fb;c?d");
-    assert_eq!(used.read(method, bytes), outcome, "the outcome depends on an earlier value");
+    assert_eq!(
+        used.read(method, bytes),
+        outcome,
+        "the outcome depends on an earlier value"
+    );
     outcome.ok()?;
     assert_eq!(used.path(), target.path());
     assert_eq!(used.query(), target.query());
@@ -37,16 +45,31 @@ fn read(method: Method, bytes: &[u8]) -> Option<Target> {
         assert_eq!((target.path(), target.query()), ("*", None));
         return Some(target);
     }
-    assert!(grammar::is_normal_path(target.path()), "{:?} is no normal form", target.path());
+    assert!(
+        grammar::is_normal_path(target.path()),
+        "{:?} is no normal form",
+        target.path()
+    );
     if let Some(query) = target.query() {
-        assert!(query.bytes().all(|byte| (0x21..0x7f).contains(&byte) && byte != b'#'));
+        assert!(
+            query
+                .bytes()
+                .all(|byte| (0x21..0x7f).contains(&byte) && byte != b'#')
+        );
     }
     assert_eq!(target.authority.is_empty(), target.form == Form::Origin);
     // As an origin gets it: origin form, and the same again.
-    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = target
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     let sent = format!("{}{query}", target.path());
     let mut again = Target::default();
-    assert_eq!(again.read(method, sent.as_bytes()), Ok(()), "{sent:?} is not read again");
+    assert_eq!(
+        again.read(method, sent.as_bytes()),
+        Ok(()),
+        "{sent:?} is not read again"
+    );
     assert_eq!(again.path(), target.path());
     assert_eq!(again.query(), target.query());
     assert_eq!(again.lenient_path(), target.lenient_path());
@@ -57,11 +80,17 @@ fn read(method: Method, bytes: &[u8]) -> Option<Target> {
 fn paths(bytes: &[u8]) {
     let mut normal = String::new();
     if let Ok(shape) = path::normalize(bytes, &mut normal) {
-        assert!(grammar::is_normal_path(&normal), "{normal:?} is no normal form");
+        assert!(
+            grammar::is_normal_path(&normal),
+            "{normal:?} is no normal form"
+        );
         let mut again = String::new();
         let second = path::normalize(normal.as_bytes(), &mut again);
         assert_eq!(again, normal, "normalizing is not idempotent");
-        assert!(second == Ok(shape) || second == Ok(Shape::Plain), "{shape:?} became {second:?}");
+        assert!(
+            second == Ok(shape) || second == Ok(Shape::Plain),
+            "{shape:?} became {second:?}"
+        );
         let mut view = String::new();
         let lenient = path::lenient(&normal, &mut view);
         if second == Ok(Shape::Plain) {

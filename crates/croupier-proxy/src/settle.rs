@@ -1,0 +1,92 @@
+//! Last: what happened is recorded and counted. Always runs, from the exchange's `Drop`.
+
+use std::time::Duration;
+
+use croupier_http::{Name, Version};
+use croupier_telemetry::{Finished, MethodLabel, ProtoVersion, Record, RouteSlot, Traceparent};
+
+use crate::{
+    exchange::{Became, Exchange},
+    incoming::Incoming,
+};
+
+impl Exchange {
+    /// Records and counts a finished exchange.
+    pub(crate) fn settle(&self) {
+        let duration = self.incoming.began.elapsed();
+        self.record(duration);
+        self.count(duration);
+    }
+
+    fn count(&self, duration: Duration) {
+        let head = &self.incoming.head;
+        self.worker.cells.exchange(&Finished {
+            route: self
+                .route_plan()
+                .map_or(RouteSlot::OTHER, |route| route.slot),
+            method: MethodLabel::of(head.method_bytes()),
+            status: self.tally.status,
+            version: match head.version {
+                Version::Http10 => ProtoVersion::H1_0,
+                Version::Http11 => ProtoVersion::H1_1,
+            },
+            duration,
+            bytes_in: self.tally.bytes_in,
+            bytes_out: self.tally.bytes_out,
+        });
+        if let (Some(server), None) = (&self.tally.server, self.tally.fault) {
+            self.worker.cells.server_exchange(server.slot, duration);
+        }
+    }
+
+    fn record(&self, duration: Duration) {
+        let Some(log) = &mut *self.worker.log.borrow_mut() else {
+            return;
+        };
+        let Incoming { head, target, .. } = &self.incoming;
+        let (site, route) = match self.route {
+            Some(id) => {
+                let site = &self.plan().sites[id.site.0];
+                (site.name.as_str(), site.routes[id.route].name.as_str())
+            }
+            None => ("", ""),
+        };
+        let server = self.tally.server.as_deref();
+        let raw = head.target_bytes();
+        let path = if target.path().is_empty() {
+            raw
+        } else {
+            target.path().as_bytes()
+        };
+        log.record(&Record {
+            ts: self.incoming.unix_ms,
+            client_ip: self.incoming.client_ip,
+            remote_ip: self.incoming.peer_ip,
+            site,
+            route,
+            pool: server.map_or("", |server| server.pool.as_str()),
+            server: server.map_or("", |server| server.name.as_str()),
+            method: head.method_bytes(),
+            scheme: self.incoming.scheme,
+            host: target.authority.as_str().as_bytes(),
+            path,
+            query: target.query().unwrap_or_default().as_bytes(),
+            proto: head.version.as_str(),
+            status: self.tally.status,
+            bytes_in: self.tally.bytes_in,
+            bytes_out: self.tally.bytes_out,
+            duration,
+            ttfb: self.tally.ttfb,
+            connect: self.tally.connect,
+            origin_ttfb: self.tally.origin_ttfb,
+            retries: u8::try_from(self.tally.attempts.saturating_sub(1)).unwrap_or(u8::MAX),
+            no_retry: self.tally.no_retry,
+            request_id: self.incoming.id(),
+            trace_id: self.incoming.trace.as_ref().map(Traceparent::trace_id),
+            fault: self.tally.fault.map_or("", |fault| fault.code.as_str()),
+            user_agent: head.fields.get(Name::USER_AGENT).unwrap_or_default(),
+            referer: head.fields.get(Name::REFERER).unwrap_or_default(),
+            tunnel: self.tally.became == Became::Tunnel,
+        });
+    }
+}
