@@ -92,6 +92,7 @@ const MODULES: [&str; 19] = [
     "life",     // the story
     "explain",  // the story told without living it
     "stage",    // the eight steps of the story, and rescue
+    "settle",
     "exchange", // hold the plan while they live
     "worker", "plan",   // immutable; holds policies, pools, tables
     "policy", // judges an Incoming

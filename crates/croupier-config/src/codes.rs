@@ -61,6 +61,7 @@ codes! {
     NO_SITE "C209" "The config has no site, so every request is refused.";
     NO_GROUP "C210" "A template refers to a group that the route's `path_regex` does not have.";
     NO_SUCH_NAME "C211" "A test expects a site, route or pool that the config does not have.";
+    TEST_FAILED "C212" "A test of the config came out otherwise than it expects.";
 }
 
 /// The code with this id.

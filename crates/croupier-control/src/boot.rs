@@ -57,6 +57,24 @@ impl fmt::Debug for Options {
     }
 }
 
+/// Ends a run from another thread. Dropping it ends the run too.
+#[derive(Debug)]
+pub struct Stopper(oneshot::Sender<Stop>);
+
+impl Stopper {
+    /// A stopper, and what goes into [`Options::stop`].
+    #[must_use]
+    pub fn new() -> (Self, oneshot::Receiver<Stop>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
+    /// Ends the run, if it has not ended.
+    pub fn stop(self, how: Stop) {
+        let _ = self.0.send(how);
+    }
+}
+
 /// How to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {

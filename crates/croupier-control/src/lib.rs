@@ -20,4 +20,4 @@ mod logs;
 mod admin;
 
 pub use admin::ask;
-pub use boot::{BootError, Exit, Options, Source, Stop, run};
+pub use boot::{BootError, Exit, Options, Source, Stop, Stopper, run};

@@ -23,7 +23,7 @@ impl Logs {
             Choice::Off => return Ok(Self { access: None }),
             Choice::Auto if std::io::stdout().is_terminal() => (
                 Sink::Stdout,
-                Format::Terminal(Color::Ansi),
+                Format::Terminal(color()),
                 "standard output".to_owned(),
             ),
             Choice::Auto => (Sink::Stdout, Format::Json, "standard output".to_owned()),
@@ -72,10 +72,19 @@ fn format(format: &LogFormat) -> Result<Format, String> {
         LogFormat::Json => Format::Json,
         LogFormat::Combined => Format::Combined,
         LogFormat::Vcombined => Format::VCombined,
-        LogFormat::Terminal if std::io::stdout().is_terminal() => Format::Terminal(Color::Ansi),
-        LogFormat::Terminal => Format::Terminal(Color::Plain),
+        LogFormat::Terminal => Format::Terminal(color()),
         LogFormat::Template(template) => Format::parse(template)?,
     })
+}
+
+/// Color for a terminal whose owner has not asked for none (no-color.org).
+fn color() -> Color {
+    let refuses = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if std::io::stdout().is_terminal() && !refuses {
+        Color::Ansi
+    } else {
+        Color::Plain
+    }
 }
 
 /// The process log says as much as the config wants.

@@ -122,7 +122,10 @@ impl Authority {
     }
 }
 
-fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>), AuthorityError> {
+/// Host and port as written.
+type Parts<'a> = (&'a [u8], Option<&'a [u8]>);
+
+fn split(bytes: &[u8]) -> Result<Parts<'_>, AuthorityError> {
     if bytes.is_empty() {
         return Err(AuthorityError::Empty);
     }

@@ -78,6 +78,8 @@ impl RequestHead {
     /// Forgets the message, keeps the memory.
     pub fn clear(&mut self) {
         self.fields.clear();
+        self.method = Method::Get;
+        self.version = Version::Http11;
         self.method_span = Span::default();
         self.target_span = Span::default();
     }
@@ -187,5 +189,23 @@ pub fn reason(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         508 => "Loop Detected",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RequestHead, Version};
+    use crate::method::Method;
+
+    /// A head that could not be read is answered too: not as if it were the one before.
+    #[test]
+    fn a_recycled_head_remembers_nothing() {
+        let mut head = RequestHead {
+            method: Method::Head,
+            version: Version::Http10,
+            ..RequestHead::default()
+        };
+        head.clear();
+        assert_eq!((head.method, head.version), (Method::Get, Version::Http11));
     }
 }

@@ -130,6 +130,17 @@ impl From<Code> for Fault {
     }
 }
 
+/// Whether and where a failed attempt is made again, in words.
+#[must_use]
+pub fn retried(code: Code) -> &'static str {
+    match code.retry() {
+        Retry::Never => "never",
+        Retry::Elsewhere => "on another server",
+        Retry::Afresh => "on a fresh connection, if nothing was sent or repeating is safe",
+        Retry::IfRepeatable => "on another server, if repeating is safe",
+    }
+}
+
 /// The reference page of all faults, as Markdown.
 #[must_use]
 pub fn reference() -> String {
@@ -140,12 +151,7 @@ pub fn reference() -> String {
          | code | status | retried | meaning |\n| --- | --: | --- | --- |\n",
     );
     for code in Code::ALL {
-        let retried = match code.retry() {
-            Retry::Never => "never",
-            Retry::Elsewhere => "on another server",
-            Retry::Afresh => "on a fresh connection, if nothing was sent or repeating is safe",
-            Retry::IfRepeatable => "on another server, if repeating is safe",
-        };
+        let retried = retried(*code);
         let status = match code.status() {
             0 => "-".to_owned(),
             status => status.to_string(),

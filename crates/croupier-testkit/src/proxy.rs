@@ -131,6 +131,7 @@ pub struct Launch {
     directory: Directory,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
     patience: Duration,
 }
 
@@ -161,6 +162,12 @@ impl Launch {
     /// One more environment variable.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets it open no more descriptors than these.
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
         self
     }
 
@@ -244,7 +251,15 @@ impl Launch {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match self.descriptors {
+            None => Command::new(&self.binary),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script]).arg(&self.binary);
+                shell
+            }
+        };
         command
             .current_dir(&self.directory.0)
             .stdin(Stdio::null())
@@ -297,6 +312,7 @@ impl Proxy {
             directory: Directory::fresh(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            descriptors: None,
             patience: PATIENCE,
         }
     }

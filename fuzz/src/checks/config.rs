@@ -3,7 +3,9 @@
 use croupier_config::{Config, render::Style};
 
 pub fn check(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let diagnostics = match Config::from_str("fuzz.toml", text) {
         Ok(config) => config.warnings,
         Err(diagnostics) => {

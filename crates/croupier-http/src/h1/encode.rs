@@ -80,7 +80,6 @@ pub fn decimal(out: &mut Vec<u8>, number: u64) {
     let mut rest = number;
     while rest > 0 || at == digits.len() {
         at -= 1;
-        #[expect(clippy::cast_possible_truncation, reason = "a remainder of ten")]
         let digit = (rest % 10) as u8;
         digits[at] = b'0' + digit;
         rest /= 10;

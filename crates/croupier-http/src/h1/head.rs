@@ -21,7 +21,7 @@ pub fn request(bytes: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Res
     let mut room = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut room) {
-        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Complete(length)) => check_end(bytes, length)?,
         Ok(httparse::Status::Partial) => return Err(HeadError::StartLine),
         Err(error) => return Err(refusal(error)),
     }
@@ -56,7 +56,7 @@ pub fn response(
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut room) {
-        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Complete(length)) => check_end(bytes, length)?,
         Ok(httparse::Status::Partial) => return Err(HeadError::StartLine),
         Err(error) => return Err(refusal(error)),
     }
@@ -83,7 +83,8 @@ pub fn response(
 pub fn trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), HeadError> {
     let mut room = [httparse::EMPTY_HEADER; 128];
     match httparse::parse_headers(bytes, &mut room) {
-        Ok(httparse::Status::Complete((_, lines))) => {
+        Ok(httparse::Status::Complete((length, lines))) => {
+            check_end(bytes, length)?;
             fields.set_text(bytes);
             push_fields(bytes, lines, bytes.len(), fields)
         }
@@ -131,6 +132,16 @@ fn line_len(bytes: &[u8], line: &httparse::Header<'_>) -> usize {
     };
     let rest = &bytes[seen.min(bytes.len())..];
     seen + rest.iter().position(|&byte| byte == b'\r').unwrap_or(0) - name_at
+}
+
+/// httparse ends a head at the first empty line, a bare LF included. If that is not where the
+/// scan saw the end, the two differ about which bytes are the head: nobody may act on it.
+fn check_end(bytes: &[u8], length: usize) -> Result<(), HeadError> {
+    if length == bytes.len() {
+        Ok(())
+    } else {
+        Err(HeadError::FieldLine)
+    }
 }
 
 /// Tells a version we do not speak (505) from a start line that is no HTTP (400): httparse
@@ -247,6 +258,10 @@ mod tests {
             ("GET / HTTP/1.1\r\n A: x\r\n\r\n", HeadError::FieldName),
             ("GET / HTTP/1.1\r\nA: x\r\n y\r\n\r\n", HeadError::FieldName),
             ("GET / HTTP/1.1\r\nA\r\n\r\n", HeadError::FieldName),
+            (
+                "GET / HTTP/1.1\r\nA: b\r\n\n\rB: c\r\n\r\n",
+                HeadError::FieldLine,
+            ),
             ("GET / HTTP/1.1\r\nA: \u{0}\r\n\r\n", HeadError::FieldValue),
         ] {
             assert_eq!(parse(text).err(), Some(error), "{text:?}");

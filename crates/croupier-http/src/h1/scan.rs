@@ -78,6 +78,11 @@ impl HeadScan {
         if self.scanned <= METHOD_MAX {
             check_first(bytes)?;
         }
+        if self.scanned == 0
+            && let Some(length) = whole(bytes, limits)
+        {
+            return Ok(Some(length));
+        }
         while let Some(found) = memchr::memchr(b'\n', &bytes[self.scanned..]) {
             let at = self.scanned + found;
             let is_crlf = at > self.line_at && bytes[at - 1] == b'\r';
@@ -136,28 +141,23 @@ impl HeadScan {
     }
 }
 
-/// The common case: the head came whole with its first bytes. Every LF must have its CR; that
-/// every CR has its LF is what the parser sees to, and so are the limits of single lines.
-fn whole(head: &[u8], limits: &HeadLimits) -> Result<usize, HeadError> {
+/// The common case in three passes of the vector unit: a head that came whole with its first
+/// bytes and is shorter than any limit. As many CR as LF: since the parser refuses a CR
+/// without LF, every line then ends with both. Whatever is not plainly fine is looked at line
+/// by line.
+fn whole(bytes: &[u8], limits: &HeadLimits) -> Option<usize> {
+    let length = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let shortest = limits
+        .head_bytes
+        .min(limits.field_bytes)
+        .min(limits.target_bytes);
+    let head = &bytes[..length];
     let lines = memchr::memchr_iter(b'\n', head).count();
-    let returns = memchr::memchr_iter(b'\r', head).count();
-    if lines != returns {
-        return Err(if lines > returns {
-            HeadError::BareLf
-        } else {
-            HeadError::BareCr
-        });
-    }
-    if head.len() == 4 {
-        return Err(HeadError::StartLine);
-    }
-    if lines > limits.fields + 2 {
-        return Err(HeadError::TooManyFields);
-    }
-    if head.len() > limits.head_bytes {
-        return Err(HeadError::HeadTooLarge);
-    }
-    Ok(head.len())
+    let is_plain = head[0] != b'\r'
+        && length <= shortest
+        && lines <= limits.fields + 2
+        && lines == memchr::memchr_iter(b'\r', head).count();
+    is_plain.then_some(length)
 }
 
 /// The first bytes tell an HTTP/1 message from a TLS record or noise, and an endless method

@@ -1,3 +1,5 @@
+//! Normal forms, refusals, and the lenient reading.
+
 use proptest::prelude::*;
 
 use super::{PathError, Shape, lenient, normalize};

@@ -50,9 +50,19 @@ pub struct ClientConn {
     pub peer: Peer,
     version: Version,
     persistent: bool,
-    /// The answer under way will not be whole.
-    cut: bool,
+    farewell: Farewell,
     served: u32,
+}
+
+/// How a connection will close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    /// At once, if all that was sent has been read.
+    Plain,
+    /// After what may still arrive: the last request was not understood to its end.
+    Lingering,
+    /// By a reset: the answer under way will not be whole.
+    Cut,
 }
 
 impl ClientConn {
@@ -67,7 +77,7 @@ impl ClientConn {
             peer,
             version: Version::Http11,
             persistent: true,
-            cut: false,
+            farewell: Farewell::Plain,
             served: 0,
         }
     }
@@ -164,6 +174,13 @@ impl ClientConn {
     /// Ends the connection after the present exchange.
     pub fn close_after(&mut self) {
         self.persistent = false;
+    }
+
+    /// Ends the connection after the present exchange, whose request may not be all that the
+    /// client had to say: what still arrives is dropped unseen.
+    pub fn close_after_refusal(&mut self) {
+        self.persistent = false;
+        self.farewell = Farewell::Lingering;
     }
 
     /// Will the connection carry another exchange, as far as heads have said?
@@ -333,21 +350,23 @@ impl ClientConn {
     /// framing: a body that ends with the connection would look whole after a plain close.
     pub fn cut(&mut self) {
         self.persistent = false;
-        self.cut = true;
+        self.farewell = Farewell::Cut;
     }
 
     /// Closes so that the client gets our last bytes: says that we send no more, then drops
     /// what still arrives for a short while. A close with unread bytes would be a reset, and a
     /// reset may destroy an answer that the client has not read yet.
     pub async fn close(mut self, bytes_max: u64, time: Option<Duration>) {
-        if self.cut {
+        if self.farewell == Farewell::Cut {
             self.wire.reset_on_close();
             return;
         }
         if self.wire.has_ended() || self.wire.io.shutdown_write().is_err() {
             return;
         }
-        let unread = !self.wire.has_received_all() || !self.wire.input.is_empty();
+        let unread = self.farewell == Farewell::Lingering
+            || !self.wire.has_received_all()
+            || !self.wire.input.is_empty();
         if !unread && self.served > 0 {
             return;
         }

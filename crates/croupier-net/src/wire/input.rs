@@ -161,6 +161,7 @@ impl Source for Wire {
     }
 
     fn moved(&mut self, count: usize) -> Result<(), NetError> {
+        self.moved = super::Moved::ByKernel;
         self.body_received += count as u64;
         self.traffic().received(count);
         if count == 0 {

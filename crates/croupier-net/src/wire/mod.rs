@@ -37,13 +37,22 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// A client begins with a request head, an origin with a head and a small body.
-    fn first_read(self) -> Size {
-        match self {
-            Self::Client => Size::Small,
-            Self::Origin => Size::Page,
+    /// A client begins with a request head, an origin with a head and a small body; but where
+    /// the last body was moved inside the kernel, the next may be too, and what is read first
+    /// is what has to be copied.
+    fn first_read(self, last_body: Moved) -> Size {
+        match (self, last_body) {
+            (Self::Client, _) | (Self::Origin, Moved::ByKernel) => Size::Small,
+            (Self::Origin, Moved::ByCopy) => Size::Page,
         }
     }
+}
+
+/// How the last body received went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    ByCopy,
+    ByKernel,
 }
 
 /// A connection that speaks HTTP/1.
@@ -63,6 +72,8 @@ pub struct Wire {
     /// The peer has said that it sends no more.
     ended: bool,
     end: End,
+    moved: Moved,
+    last_body: Moved,
     /// Body bytes received and sent since the last reset, framing left out.
     pub(crate) body_received: u64,
     pub(crate) body_sent: u64,
@@ -87,6 +98,8 @@ impl Wire {
             chunk_limits,
             ended: false,
             end,
+            moved: Moved::ByCopy,
+            last_body: Moved::ByCopy,
             body_received: 0,
             body_sent: 0,
         }
@@ -97,7 +110,7 @@ impl Wire {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        let room = self.input.room(self.end.first_read(), &self.local.buffers);
+        let room = self.input.room(self.end.first_read(self.last_body), &self.local.buffers);
         if room.is_empty() {
             return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));
         }
@@ -189,6 +202,7 @@ impl Wire {
         self.reader = Reader::new(body);
         self.ready = 0;
         self.body_received = 0;
+        self.moved = Moved::ByCopy;
     }
 
     /// Says how the next body to be sent is framed. The head must lie in the output already.
@@ -258,6 +272,7 @@ impl Wire {
 
     /// Gives back whatever is not needed while nothing happens.
     pub(crate) fn rest(&mut self) {
+        self.last_body = self.moved;
         self.input.release(&self.local.buffers);
         self.release_output();
     }

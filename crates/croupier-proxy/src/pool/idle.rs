@@ -3,9 +3,9 @@
 //! Kept for a short time only, below what common servers allow, so that we are the one who
 //! closes. Last in, first out: the warmest connection is used, the coldest ages out.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
-use croupier_net::{origin::OriginConn, timers::Tick};
+use croupier_net::{Local, origin::OriginConn, timers::Tick};
 use croupier_telemetry::{ServerGauge, WorkerCells};
 
 use crate::live::Server;
@@ -20,8 +20,12 @@ struct Shelf {
 }
 
 /// A worker's idle connections, by server identity.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Idle {
+    /// This core's buffers and clock.
+    pub(super) local: Rc<Local>,
+    /// This core's numbers.
+    pub(super) cells: Rc<WorkerCells>,
     shelves: RefCell<HashMap<usize, Shelf, foldhash::fast::FixedState>>,
 }
 
@@ -39,18 +43,25 @@ fn identity(server: &Arc<Server>) -> usize {
 }
 
 impl Idle {
+    pub(crate) fn new(local: &Rc<Local>, cells: &Rc<WorkerCells>) -> Rc<Self> {
+        Rc::new(Self {
+            local: Rc::clone(local),
+            cells: Rc::clone(cells),
+            shelves: RefCell::default(),
+        })
+    }
+
     /// A connection that is still as we left it and was laid to rest after `since`.
     pub(crate) fn take(
         &self,
         server: &Arc<Server>,
         since: Tick,
         care: Care,
-        cells: &WorkerCells,
     ) -> Option<Box<OriginConn>> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&identity(server))?;
         while let Some(connection) = shelf.connections.pop() {
-            cells.server_gauge(server.slot, ServerGauge::Idle, -1);
+            self.cells.server_gauge(server.slot, ServerGauge::Idle, -1);
             let quiet = match care {
                 Care::Usual => connection.is_quiet(),
                 Care::Special => connection.wire.is_surely_quiet(),
@@ -67,8 +78,7 @@ impl Idle {
         &self,
         server: &Arc<Server>,
         mut connection: Box<OriginConn>,
-        (now, kept_max): (Tick, usize),
-        cells: &WorkerCells,
+        kept_max: usize,
     ) {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.entry(identity(server)).or_insert_with(|| Shelf {
@@ -76,22 +86,22 @@ impl Idle {
             connections: Vec::new(),
         });
         if shelf.connections.len() < kept_max {
-            connection.rest(now);
+            connection.rest(self.local.timers.now());
             shelf.connections.push(connection);
-            cells.server_gauge(server.slot, ServerGauge::Idle, 1);
+            self.cells.server_gauge(server.slot, ServerGauge::Idle, 1);
         }
     }
 
     /// Closes what rests since before `since` or is no longer quiet, and forgets servers that
     /// only this shelf still knows.
-    pub(crate) fn sweep(&self, since: Tick, cells: &WorkerCells) {
+    pub(crate) fn sweep(&self, since: Tick) {
         self.shelves.borrow_mut().retain(|_, shelf| {
             let before = shelf.connections.len();
             shelf
                 .connections
                 .retain(|connection| connection.idle_since() >= since && connection.is_quiet());
             let closed = before - shelf.connections.len();
-            cells.server_gauge(
+            self.cells.server_gauge(
                 shelf.server.slot,
                 ServerGauge::Idle,
                 -i64::try_from(closed).unwrap_or(i64::MAX),
@@ -101,10 +111,11 @@ impl Idle {
     }
 
     /// Closes all connections to a server that was put aside.
-    pub(crate) fn forget(&self, server: &Arc<Server>, cells: &WorkerCells) {
+    pub(crate) fn forget(&self, server: &Arc<Server>) {
         if let Some(shelf) = self.shelves.borrow_mut().remove(&identity(server)) {
             let closed = i64::try_from(shelf.connections.len()).unwrap_or(i64::MAX);
-            cells.server_gauge(server.slot, ServerGauge::Idle, -closed);
+            self.cells
+                .server_gauge(server.slot, ServerGauge::Idle, -closed);
         }
     }
 }

@@ -6,14 +6,15 @@ use std::{rc::Rc, sync::Arc};
 use croupier_net::origin::OriginConn;
 use croupier_telemetry::ServerGauge;
 
-use crate::{live::Server, worker::Worker};
+use super::idle::Idle;
+use crate::live::Server;
 
 /// A borrowed connection to a server.
 #[derive(Debug)]
 pub(crate) struct Lease {
     connection: Option<Box<OriginConn>>,
     server: Arc<Server>,
-    worker: Rc<Worker>,
+    idle: Rc<Idle>,
     idle_kept: usize,
 }
 
@@ -21,14 +22,14 @@ impl Lease {
     pub(crate) fn new(
         connection: Box<OriginConn>,
         server: &Arc<Server>,
-        worker: &Rc<Worker>,
+        idle: &Rc<Idle>,
         idle_kept: usize,
     ) -> Self {
-        worker.cells.server_gauge(server.slot, ServerGauge::Busy, 1);
+        idle.cells.server_gauge(server.slot, ServerGauge::Busy, 1);
         Self {
             connection: Some(connection),
             server: Arc::clone(server),
-            worker: Rc::clone(worker),
+            idle: Rc::clone(idle),
             idle_kept,
         }
     }
@@ -49,18 +50,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.worker
+        self.idle
             .cells
             .server_gauge(self.server.slot, ServerGauge::Busy, -1);
         if let Some(connection) = self.connection.take()
             && connection.is_reusable()
-            && !self.worker.local.is_draining()
+            && !self.idle.local.is_draining()
         {
-            let now = self.worker.local.timers.now();
-            let kept = (now, self.idle_kept);
-            self.worker
-                .idle
-                .keep(&self.server, connection, kept, &self.worker.cells);
+            self.idle.keep(&self.server, connection, self.idle_kept);
         }
     }
 }

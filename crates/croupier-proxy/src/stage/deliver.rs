@@ -28,6 +28,11 @@ use crate::{
 
 /// Sends the answer and leaves the client connection fit for the next exchange, or closing.
 pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer, deadline: Tick) {
+    // Bytes behind a request for a tunnel that did not come about were meant for the tunnel: they
+    // are never read as a request (RFC 9931).
+    if x.incoming.lawful.wants_websocket && !matches!(answer, Answer::Switch(_)) {
+        conn.close_after_refusal();
+    }
     if x.worker.local.is_draining() {
         conn.close_after();
     }
@@ -97,6 +102,14 @@ fn send_fault(error: &NetError) -> Fault {
 }
 
 async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadline: Tick) {
+    // A client that waits for `100 Continue` and gets this instead may or may not send its body
+    // now: nobody can say what its next bytes are.
+    if x.incoming.lawful.expects_continue
+        && conn.wire.body_received() == 0
+        && !conn.wire.has_received_all()
+    {
+        conn.close_after();
+    }
     let declared = declared(x, &dealt.head);
     let lines = DealtLines {
         x,

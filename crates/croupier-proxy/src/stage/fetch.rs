@@ -149,7 +149,7 @@ fn blame(x: &Exchange, server: &Arc<Server>, code: Code) {
     };
     x.worker.cells.server_failure(server.slot);
     if let Some(pause) = pause {
-        x.worker.idle.forget(server, &x.worker.cells);
+        x.worker.idle.forget(server);
         event(
             Level::Warn,
             "pool.server.aside",
@@ -247,8 +247,8 @@ async fn borrow(
         } else {
             Care::Special
         };
-        if let Some(connection) = worker.idle.take(server, since, care, &worker.cells) {
-            return Ok(Lease::new(connection, server, worker, pool.idle_kept));
+        if let Some(connection) = worker.idle.take(server, since, care) {
+            return Ok(Lease::new(connection, server, &worker.idle, pool.idle_kept));
         }
     }
     let address = server.address().ok_or(Code::ProxyPoolEmpty)?;
@@ -262,7 +262,7 @@ async fn borrow(
     Ok(Lease::new(
         Box::new(connection),
         server,
-        &x.worker,
+        &x.worker.idle,
         pool.idle_kept,
     ))
 }

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) fn answer(x: &mut Exchange, conn: &mut ClientConn, fault: Fault) -> Answer {
     x.failed(fault);
     if leaves_the_stream_unclear(fault.code) {
-        conn.close_after();
+        conn.close_after_refusal();
     }
     match fault.code.status() {
         0 => Answer::Silence,

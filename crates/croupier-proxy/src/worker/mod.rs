@@ -57,9 +57,9 @@ pub(crate) struct Worker {
     /// What outlives plans.
     pub(crate) live: Arc<Live>,
     /// Idle origin connections.
-    pub(crate) idle: Idle,
+    pub(crate) idle: Rc<Idle>,
     /// This core's numbers.
-    pub(crate) cells: WorkerCells,
+    pub(crate) cells: Rc<WorkerCells>,
     /// This core's end of the access log.
     pub(crate) log: RefCell<Option<LogBuffer>>,
     /// Client connections of this worker.
@@ -93,11 +93,13 @@ impl Clock {
 
 impl Worker {
     pub(crate) fn new(live: &Arc<Live>, plan: Arc<Plan>, log: Option<&AccessLog>) -> Rc<Self> {
+        let local = Rc::new(Local::default());
+        let cells = Rc::new(live.registry.worker());
         Rc::new(Self {
-            local: Rc::new(Local::default()),
+            idle: Idle::new(&local, &cells),
+            local,
             live: Arc::clone(live),
-            idle: Idle::default(),
-            cells: live.registry.worker(),
+            cells,
             log: RefCell::new(log.map(AccessLog::buffer)),
             connections: Cell::new(0),
             installed: RefCell::new(Installed::new(plan)),
@@ -180,8 +182,7 @@ impl Worker {
             log.flush();
         }
         let idle = self.installed.borrow().plan.limits.origin_idle;
-        self.idle
-            .sweep(now.saturating_sub(idle.map_or(now, ticks)), &self.cells);
+        self.idle.sweep(now.saturating_sub(idle.map_or(now, ticks)));
         let (received, sent) = self.local.client_traffic.take();
         self.cells.add(Counter::BytesClientIn, received);
         self.cells.add(Counter::BytesClientOut, sent);

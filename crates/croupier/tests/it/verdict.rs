@@ -130,8 +130,7 @@ impl Table {
         for request in self.origin.requests() {
             let path = request.path();
             let is_lawful = path.starts_with("/victim/") || path == "/good";
-            if path.contains("canary") || path.contains("evil") || (request.complete && !is_lawful)
-            {
+            if path.contains("canary") || (request.complete && !is_lawful) {
                 self.flaws.push(format!(
                     "{} {} at the origin",
                     request.method, request.target

@@ -105,7 +105,8 @@ fn chunks(body: &[u8]) -> Result<Option<usize>, ChunkError> {
 }
 
 /// Whether a head is taken, and where it ends, depends on its bytes alone, not on how they
-/// arrive. Scan and parser are judged together: either may be the one that refuses.
+/// arrive. Scan and parser are judged together: either may be the one that refuses, and a head
+/// that has no end yet may be refused early or late.
 pub fn read_every_way(
     bytes: &[u8],
     limits: &HeadLimits,
@@ -117,22 +118,18 @@ pub fn read_every_way(
         let mut found = Ok(None);
         for end in pattern {
             found = scan.find(&bytes[..end], limits);
-            if !matches!(found, Ok(None)) {
+            if found != Ok(None) {
                 break;
             }
         }
-        let verdict = match found {
-            Ok(None) => Some(None),
-            Ok(Some(length)) => {
-                assert!(length <= bytes.len());
-                assert!(bytes[..length].ends_with(b"\r\n\r\n"));
-                parse(&bytes[..length]).ok().map(|()| Some(length))
-            }
-            Err(_) => None,
-        };
+        let taken = found.ok().flatten().filter(|&length| {
+            assert!(length <= bytes.len());
+            assert!(bytes[..length].ends_with(b"\r\n\r\n"));
+            parse(&bytes[..length]).is_ok()
+        });
         assert_eq!(
-            *first.get_or_insert(verdict),
-            verdict,
+            *first.get_or_insert(taken),
+            taken,
             "the verdict depends on the cuts"
         );
     }

@@ -1,3 +1,5 @@
+//! The decoder against hand-made bodies, and against itself with other cuts.
+
 use proptest::prelude::*;
 
 use super::{ChunkDecoder, ChunkError, ChunkLimits};

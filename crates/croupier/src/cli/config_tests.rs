@@ -1,0 +1,131 @@
+//! The tests that a config carries (`[[test]]`), run through the code that routes live requests.
+
+use croupier_config::{
+    Diagnostic, Span, Spanned, codes,
+    model::{Config, Test},
+};
+use croupier_proxy::{
+    Plan,
+    explain::{Explanation, Outcome},
+};
+
+use super::question::Request;
+
+/// Runs all tests: how many passed, and a diagnostic for each expectation that did not hold.
+pub(super) fn run(config: &Config, plan: &Plan) -> (usize, Vec<Diagnostic>) {
+    let mut passed = 0;
+    let mut failures = Vec::new();
+    for test in &config.tests {
+        let request = Request::of_test(test);
+        let explanation = request.ask(plan).explanation;
+        let before = failures.len();
+        judge(test, &explanation, &mut |expected, got, span| {
+            failures.push(failure(test, &request, &explanation, (expected, got), span));
+        });
+        passed += usize::from(failures.len() == before);
+    }
+    (passed, failures)
+}
+
+/// What came out, in the words of `expect`.
+struct Got<'a> {
+    site: Option<&'a str>,
+    route: Option<&'a str>,
+    pool: Option<&'a str>,
+    status: Option<u16>,
+    location: Option<&'a str>,
+    path: Option<&'a str>,
+}
+
+impl<'a> Got<'a> {
+    fn new(explanation: &'a Explanation) -> Self {
+        let mut got = Self {
+            site: explanation.site.as_deref(),
+            route: None,
+            pool: None,
+            status: None,
+            location: None,
+            path: None,
+        };
+        match &explanation.outcome {
+            Outcome::Pool {
+                route, pool, path, ..
+            } => {
+                got.route = Some(route);
+                got.pool = Some(pool);
+                got.path = Some(path);
+            }
+            Outcome::Answer {
+                route,
+                status,
+                location,
+            } => {
+                got.route = Some(route);
+                got.status = Some(*status);
+                got.location = location.as_deref();
+            }
+            Outcome::Fault { route, fault } => {
+                got.route = route.as_deref();
+                got.status = Some(fault.code.status());
+            }
+        }
+        got
+    }
+}
+
+/// Tells of each expectation that does not hold: what was expected, what came, and where it is
+/// written.
+fn judge(test: &Test, explanation: &Explanation, tell: &mut dyn FnMut(String, String, Span)) {
+    let got = Got::new(explanation);
+    let expect = &test.expect;
+    let mut text = |what: &str, expected: &Option<Spanned<String>>, got: Option<&str>| {
+        if let Some(expected) = expected
+            && got != Some(expected.value.as_str())
+        {
+            let came = got.map_or(format!("no {what}"), |got| format!("{what} `{got}`"));
+            tell(format!("{what} `{}`", expected.value), came, expected.span);
+        }
+    };
+    text("site", &expect.site, got.site);
+    text("route", &expect.route, got.route);
+    text("pool", &expect.pool, got.pool);
+    text("location", &expect.location, got.location);
+    text("path", &expect.path, got.path);
+    if let Some(expected) = &expect.status
+        && got.status != Some(expected.value)
+    {
+        let came = got
+            .status
+            .map_or("no status".to_owned(), |status| format!("status {status}"));
+        tell(format!("status {}", expected.value), came, expected.span);
+    }
+}
+
+fn failure(
+    test: &Test,
+    request: &Request,
+    explanation: &Explanation,
+    (expected, got): (String, String),
+    span: Span,
+) -> Diagnostic {
+    let message = format!("a test expects {expected} and gets {got}");
+    Diagnostic::error(codes::TEST_FAILED, span, message)
+        .here(happens(explanation))
+        .and(test.request.span, "this request")
+        .help(format!(
+            "`croupier explain {} '{}'` tells how it came about",
+            request.method,
+            request.url()
+        ))
+}
+
+/// What happens to the request, in a few words.
+fn happens(explanation: &Explanation) -> String {
+    match &explanation.outcome {
+        Outcome::Pool { route, pool, .. } => format!("route `{route}` deals to pool `{pool}`"),
+        Outcome::Answer { route, status, .. } => format!("route `{route}` answers {status}"),
+        Outcome::Fault { fault, .. } => {
+            format!("refused with {}: {}", fault.code.status(), fault.sentence())
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `croupier explain`: what would happen to a request and why, told by the code that routes live
+//! requests; or what a code of the config or of a fault means.
+
+use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
+
+use croupier_config::codes;
+use croupier_proxy::{
+    Plan,
+    explain::{Explanation, Outcome},
+    fault,
+};
+
+use super::{
+    Code, config_file,
+    question::{self, Reply, Request},
+};
+use crate::terminal::{self, Paint};
+
+/// `croupier explain POST https://shop.example.com/api/items -H 'Accept: text/html'` tells which
+/// site, route and pool take the request. `croupier explain C201` and
+/// `croupier explain client.framing` tell what a code means.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A URL, a method and a URL, or a code
+    #[arg(value_names = ["METHOD", "URL"], num_args = 1..=2, required = true)]
+    words: Vec<String>,
+    /// A header line of the request; give it again for more
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The client's address
+    #[arg(long, value_name = "IP")]
+    client: Option<IpAddr>,
+    /// The config; else `croupier.toml` here, then `/etc/croupier/croupier.toml`
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn header(written: &str) -> Result<(String, String), String> {
+    let (name, value) = written
+        .split_once(':')
+        .ok_or("a header is written `Name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+pub(super) fn run(arguments: &Arguments) -> Code {
+    let (method, url) = match arguments.words.as_slice() {
+        [method, url] => (method.as_str(), url.as_str()),
+        [word] => {
+            if let Some(page) = page(word) {
+                terminal::out(&page);
+                return Code::Done;
+            }
+            if is_like_a_code(word) {
+                let message = format!("no code is named `{word}`");
+                terminal::error(&message, &["docs/reference has all codes, from C001 on"]);
+                return Code::Usage;
+            }
+            ("GET", word.as_str())
+        }
+        _ => return Code::Usage,
+    };
+    let request = match Request::new(method, url, arguments.headers.clone(), arguments.client) {
+        Ok(request) => request,
+        Err(complaint) => {
+            let help = "give a whole URL, as in `croupier explain http://app.example.com/x`";
+            terminal::error(&complaint, &[help]);
+            return Code::Usage;
+        }
+    };
+    let Some(path) = config_file::find(arguments.config.as_deref()) else {
+        return Code::Refused;
+    };
+    let config = match croupier_config::load(&path) {
+        Ok(config) => config,
+        Err(diagnostics) => {
+            terminal::err(&diagnostics.text(Paint::of_stderr().style()));
+            return Code::Refused;
+        }
+    };
+    match question::plan(&config) {
+        Ok(plan) => {
+            let reply = request.ask(&plan);
+            terminal::out(&tell(&request, &plan, &reply, Paint::of_stdout()));
+            Code::Done
+        }
+        Err(message) => {
+            terminal::error(&message, &[]);
+            Code::Refused
+        }
+    }
+}
+
+/// The page of a code, if there is such a code.
+fn page(word: &str) -> Option<String> {
+    if let Some(code) = codes::find(word) {
+        return Some(format!(
+            "{}, a problem in a config\n\n{}\n",
+            code.id, code.explanation
+        ));
+    }
+    let code = *fault::Code::ALL.iter().find(|code| code.as_str() == word)?;
+    let status = match code.status() {
+        0 => "none: the answer had begun, or nobody was left to get one".to_owned(),
+        status => status.to_string(),
+    };
+    Some(format!(
+        "{word}, a fault\n\n{}.\n\n  status   {status}\n  retried  {}\n\n\
+         The word is the same in the access log (`fault`), in the process log, in the metric\n\
+         `croupier_faults_total` and on the error page.\n",
+        capitalized(code.sentence()),
+        fault::retried(code),
+    ))
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut characters = sentence.chars();
+    characters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+/// `C123`: nobody's host.
+fn is_like_a_code(word: &str) -> bool {
+    let digits = word.strip_prefix(['C', 'c']).unwrap_or_default();
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Columns of the labels.
+const LABEL: usize = 10;
+
+/// The whole story.
+fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
+    let Explanation {
+        site,
+        routes,
+        outcome,
+    } = &reply.explanation;
+    let mut text = format!(
+        "{}\n\n",
+        paint.bold(&format!("{} {}", request.method, request.url()))
+    );
+    let mut line = |label: &str, words: &str| {
+        let _ = writeln!(text, "{label:LABEL$}{words}");
+    };
+    if let Some(listener) = plan.listeners.get(reply.listener) {
+        let note = if reply.is_port_served {
+            String::new()
+        } else {
+            format!(" (no listener has port {})", request.port())
+        };
+        line("listener", &format!("{}{note}", listener.address));
+    }
+    line("site", site.as_deref().unwrap_or("none"));
+    let width = routes.iter().map(|(name, _)| name.chars().count());
+    let width = width.max().unwrap_or(0).min(40);
+    let mut label = "routes";
+    for (name, why_not) in routes {
+        let verdict = match why_not {
+            Some(reason) => paint.dim(&format!("no: {reason}")),
+            None => paint.green("yes"),
+        };
+        line(label, &format!("{name:width$}  {verdict}"));
+        label = "";
+    }
+    happens(outcome, paint, &mut line);
+    text
+}
+
+fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
+    match outcome {
+        Outcome::Pool {
+            pool,
+            servers,
+            path,
+            host,
+            edits: (to_origin, to_client),
+            hidden,
+            ..
+        } => {
+            line("pool", &paint.green(pool));
+            let mut label = "servers";
+            for (server, weight) in servers {
+                match weight {
+                    1 => line(label, server),
+                    weight => line(label, &format!("{server}  weight {weight}")),
+                }
+                label = "";
+            }
+            line("path", path);
+            line("host", host.as_deref().unwrap_or("the server's own address"));
+            for (label, lines) in [("to origin", to_origin), ("to client", to_client)] {
+                let mut label = label;
+                for edit in lines {
+                    line(label, edit);
+                    label = "";
+                }
+            }
+            let guard = if *hidden {
+                "headers that show the servers are removed"
+            } else {
+                "off: headers that show the servers pass"
+            };
+            line("hide", guard);
+        }
+        Outcome::Answer {
+            status, location, ..
+        } => {
+            line("answer", &paint.green(&status.to_string()));
+            if let Some(location) = location {
+                line("location", location);
+            }
+        }
+        Outcome::Fault { fault, .. } => {
+            let status = fault.code.status().to_string();
+            line(
+                "refused",
+                &format!("{}: {}", paint.bold_red(&status), fault.sentence()),
+            );
+            line("fault", fault.code.as_str());
+        }
+    }
+}
