@@ -87,7 +87,7 @@ const DEPENDENCIES: [(&str, Names); 15] = [
 const FOR_TESTS: [&str; 4] = ["croupier-testkit", "proptest", "serde_json", "tokio"];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 19] = [
+const MODULES: [&str; 20] = [
     "run",      // a worker thread's body
     "life",     // the story
     "explain",  // the story told without living it

@@ -15,7 +15,9 @@ mod checks;
 
 use checks::Verdict;
 
-fn replay(target: &str, check: fn(&[u8]) -> Verdict) {
+type Check = fn(&[u8]) -> Verdict;
+
+fn replay(target: &str, check: Check) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/corpus")
         .join(target);

@@ -5,44 +5,43 @@
 //! Read this file to know what happens to a request and in which order. A stage may end the
 //! exchange early by giving an `Answer`; no stage but `deliver` writes to the client.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use croupier_net::{
     NetError,
-    address::Peer,
     client::ClientConn,
     timers::{NEVER, Tick},
-    transport::Transport,
 };
 
 use crate::{
     answer::Answer,
     exchange::{Begun, Exchange},
     fault::{Code, Fault},
-    live::Door,
     plan::Action,
     stage::{admit, deliver, fetch, inspect, rescue, route},
-    worker::Worker,
+    worker::{Worker, spawn::Seat},
 };
 
 /// One client connection, from accept to close.
-pub(crate) async fn connection(
+///
+/// A block that captures, not an `async fn`: arguments of the latter are kept twice, and this
+/// future is what an idle connection costs.
+pub(crate) fn connection(
     w: Rc<Worker>,
-    listener: Rc<std::cell::Cell<usize>>,
-    (io, peer): (Transport, Peer),
-    door: Door,
-) {
-    let mut limits = w.installed().plan.limits.client;
-    let mut conn = ClientConn::new(io, peer, &w.local, &limits);
-    // `is_next` ends when the client leaves, falls idle, or when this worker drains.
-    while conn.is_next(&limits).await {
-        // Boxed, so that an idle connection is as small as what it waits with.
-        Box::pin(exchange(&w, &mut conn, listener.get())).await;
-        limits = w.installed().plan.limits.client;
+    listener: Rc<Cell<usize>>,
+    mut conn: ClientConn,
+    seat: Seat,
+) -> impl Future<Output = ()> {
+    async move {
+        // `is_next` ends when the client leaves, falls idle, or when this worker drains.
+        while conn.is_next(w.client_times()).await {
+            // Boxed, so that an idle connection is as small as what it waits with.
+            Box::pin(exchange(&w, &mut conn, listener.get())).await;
+        }
+        let (bytes_max, time) = w.drain_limits();
+        Box::pin(conn.close(bytes_max, time)).await;
+        drop(seat);
     }
-    let limits = w.installed().plan.limits;
-    Box::pin(conn.close(limits.drain_bytes, limits.drain_time)).await;
-    drop(door);
 }
 
 /// One request and its answer.

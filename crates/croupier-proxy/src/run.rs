@@ -11,6 +11,7 @@ use std::{
 };
 
 use croupier_net::{
+    client::ClientConn,
     listen::{Bound, Listener, is_exhaustion},
     timers::TICK,
 };
@@ -21,7 +22,10 @@ use crate::{
     life,
     live::{Door, Live, Refused},
     plan::Plan,
-    worker::{Command, Handle, Worker, spawn},
+    worker::{
+        Command, Handle, Worker,
+        spawn::{self, Seat},
+    },
 };
 
 /// After a failed accept for want of descriptors: existing connections need the core more.
@@ -223,10 +227,11 @@ fn welcome(
     );
     match door {
         Ok(door) => {
-            spawn::connection(
-                worker,
-                life::connection(Rc::clone(worker), Rc::clone(id), accepted, door),
-            );
+            let (io, peer) = accepted;
+            let conn = ClientConn::new(io, peer, &worker.local, &limits.client);
+            let seat = Seat::take(worker, door);
+            let life = life::connection(Rc::clone(worker), Rc::clone(id), conn, seat);
+            spawn::connection(life);
         }
         Err(refused) => {
             let (counter, limit) = match refused {

@@ -64,6 +64,12 @@ pub(crate) struct Paint {
 }
 
 impl Paint {
+    /// No color.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Self = Self {
+        style: Style::Plain,
+    };
+
     pub(crate) fn of_stdout() -> Self {
         Self::of(io::stdout().is_terminal())
     }

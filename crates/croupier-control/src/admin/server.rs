@@ -93,7 +93,7 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
     let mut conn = ClientConn::new(io, peer, local, &LIMITS);
     let mut head = RequestHead::default();
     let mut target = Target::default();
-    while conn.is_next(&LIMITS).await {
+    while conn.is_next(LIMITS.times()).await {
         if conn.read_head(&LIMITS, &mut head).await.is_err() {
             break;
         }

@@ -39,6 +39,26 @@ pub struct ClientLimits {
     pub idle_time: Option<Duration>,
 }
 
+/// How long a connection waits for a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// For the first byte of the first.
+    pub head: Option<Duration>,
+    /// For the first byte of another.
+    pub idle: Option<Duration>,
+}
+
+impl ClientLimits {
+    /// How long to wait for a request.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times {
+            head: self.head_time,
+            idle: self.idle_time,
+        }
+    }
+}
+
 /// A client connection. One exchange at a time runs on it; answers leave in order.
 #[derive(Debug)]
 pub struct ClientConn {
@@ -84,7 +104,7 @@ impl ClientConn {
 
     /// Waits, without a buffer, for the first byte of the next request. False when there will
     /// be none: the client left, fell idle, or this worker drains.
-    pub async fn is_next(&mut self, limits: &ClientLimits) -> bool {
+    pub async fn is_next(&mut self, times: Times) -> bool {
         if !self.persistent {
             return false;
         }
@@ -95,9 +115,9 @@ impl ClientConn {
         let local = Rc::clone(&self.wire.local);
         // The first request has the time of a head, not that of an idle connection.
         let time = if self.served == 0 {
-            limits.head_time
+            times.head
         } else {
-            limits.idle_time
+            times.idle
         };
         self.timer.arm(local.timers.after(time));
         poll_fn(|cx| {
@@ -356,7 +376,7 @@ impl ClientConn {
     /// Closes so that the client gets our last bytes: says that we send no more, then drops
     /// what still arrives for a short while. A close with unread bytes would be a reset, and a
     /// reset may destroy an answer that the client has not read yet.
-    pub async fn close(mut self, bytes_max: u64, time: Option<Duration>) {
+    pub async fn close(&mut self, bytes_max: u64, time: Option<Duration>) {
         if self.farewell == Farewell::Cut {
             self.wire.reset_on_close();
             return;

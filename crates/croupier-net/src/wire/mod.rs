@@ -110,7 +110,9 @@ impl Wire {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
-        let room = self.input.room(self.end.first_read(self.last_body), &self.local.buffers);
+        let room = self
+            .input
+            .room(self.end.first_read(self.last_body), &self.local.buffers);
         if room.is_empty() {
             return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));
         }

@@ -9,12 +9,13 @@ use std::{
     cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use croupier_http::Target;
 use croupier_net::{
     Local,
+    client::h1::Times,
     timers::{TICK, ticks},
 };
 use croupier_telemetry::{AccessLog, Counter, LogBuffer, RequestId, RequestIds, WorkerCells};
@@ -152,6 +153,17 @@ impl Worker {
             *date = (second, croupier_http::date::format(second));
         }
         f(&date.1)
+    }
+
+    /// How long a client connection waits for a request.
+    pub(crate) fn client_times(&self) -> Times {
+        self.installed.borrow().plan.limits.client.times()
+    }
+
+    /// How much of unwanted bytes is read before a close, and for how long.
+    pub(crate) fn drain_limits(&self) -> (u64, Option<Duration>) {
+        let limits = &self.installed.borrow().plan.limits;
+        (limits.drain_bytes, limits.drain_time)
     }
 
     /// An empty buffer for a short text, while `f` runs.

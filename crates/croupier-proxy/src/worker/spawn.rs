@@ -1,17 +1,32 @@
-//! The only spawn on the data plane: counts tasks and contains panics.
+//! The only spawn on the data plane: counts connections and contains panics.
 
 use std::rc::Rc;
 
 use croupier_telemetry::{Counter, Gauge, Level, event};
 
 use super::Worker;
+use crate::live::Door;
 
-/// Counts a connection for as long as its task lives.
-struct Counted {
+/// A connection's place at the table: counted for as long as its task lives.
+#[derive(Debug)]
+pub(crate) struct Seat {
     worker: Rc<Worker>,
+    _door: Door,
 }
 
-impl Drop for Counted {
+impl Seat {
+    pub(crate) fn take(worker: &Rc<Worker>, door: Door) -> Self {
+        worker.connections.set(worker.connections.get() + 1);
+        worker.cells.gauge(Gauge::Connections, 1);
+        worker.cells.add(Counter::Connections, 1);
+        Self {
+            worker: Rc::clone(worker),
+            _door: door,
+        }
+    }
+}
+
+impl Drop for Seat {
     fn drop(&mut self) {
         self.worker
             .connections
@@ -28,17 +43,9 @@ impl Drop for Counted {
     }
 }
 
-/// Runs the life of one connection. A panic in it ends this connection and nothing else.
-pub(crate) fn connection(worker: &Rc<Worker>, life: impl Future<Output = ()> + 'static) {
-    worker.connections.set(worker.connections.get() + 1);
-    worker.cells.gauge(Gauge::Connections, 1);
-    worker.cells.add(Counter::Connections, 1);
-    let counted = Counted {
-        worker: Rc::clone(worker),
-    };
+/// Runs the life of one connection, which holds its [`Seat`]. A panic in it ends this
+/// connection and nothing else.
+pub(crate) fn connection(life: impl Future<Output = ()> + 'static) {
     // The handle is not needed: the task ends itself, and drops what it borrowed.
-    drop(tokio::task::spawn_local(async move {
-        let _counted = counted;
-        life.await;
-    }));
+    drop(tokio::task::spawn_local(life));
 }

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Code {
             }
             if is_like_a_code(word) {
                 let message = format!("no code is named `{word}`");
-                terminal::error(&message, &["docs/reference has all codes, from C001 on"]);
+                terminal::error(&message, &["`croupier reference config` lists those of configs, `croupier reference faults` faults"]);
                 return Code::Usage;
             }
             ("GET", word.as_str())

@@ -8,7 +8,7 @@ mod proxy;
 mod question;
 mod reference;
 mod reload;
-mod run;
+pub(crate) mod run;
 mod schema;
 
 use std::process::ExitCode;

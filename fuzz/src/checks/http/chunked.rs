@@ -11,11 +11,15 @@ use croupier_http::{
 
 use super::{CHUNK_LIMITS, Verdict, cuts, grammar, tight_chunk_limits};
 
+/// Trailer lines: name as sent, value.
+type Line = (Vec<u8>, Vec<u8>);
+type Lines = Vec<Line>;
+
 /// What a reading makes of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reading {
     /// The body, its trailers, and the length of it all.
-    Whole(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, usize),
+    Whole(Vec<u8>, Lines, usize),
     /// Lawful so far.
     Open(Vec<u8>),
     Refused,
@@ -111,8 +115,6 @@ fn second_reading(bytes: &[u8], limits: &ChunkLimits) -> Reading {
         Err(Stop::Bad) => Reading::Refused,
     }
 }
-
-type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl Second<'_> {
     fn body(&mut self) -> Result<Lines, Stop> {
@@ -275,7 +277,7 @@ impl Second<'_> {
 }
 
 /// Our own framing of the same data reads as the same data.
-fn written_again(data: &[u8], trailers: &[(Vec<u8>, Vec<u8>)]) {
+fn written_again(data: &[u8], trailers: &[Line]) {
     let mut fields = Fields::new();
     for (name, value) in trailers {
         fields.push(name, value);

@@ -12,6 +12,9 @@ use croupier_http::{
 
 use super::Verdict;
 
+/// Name and value of one field.
+type Line<'a> = (&'a [u8], &'a [u8]);
+
 fn is_trusted(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(v4.octets()[0], 10 | 127),
@@ -26,7 +29,7 @@ pub fn check(bytes: &[u8]) -> Verdict {
         return Verdict::Refused(0);
     };
     let peer = plain(peer);
-    let lines: Vec<(&[u8], &[u8])> = lines
+    let lines: Vec<Line<'_>> = lines
         .filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             Some((&line[..colon], line[colon + 1..].trim_ascii()))

@@ -2,11 +2,14 @@
 //!
 //! Whatever the codec accepts must pass here; it may refuse more.
 
+/// Name in lower case, and value.
+type Line<'a> = (Vec<u8>, &'a [u8]);
+
 /// One head as this reading sees it.
 #[derive(Debug)]
 pub struct Head<'a> {
     pub start: Vec<&'a [u8]>,
-    pub fields: Vec<(Vec<u8>, &'a [u8])>,
+    pub fields: Vec<Line<'a>>,
 }
 
 impl<'a> Head<'a> {
@@ -55,7 +58,7 @@ fn lines(bytes: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// `token ":" OWS value OWS`
-fn field(line: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn field(line: &[u8]) -> Option<Line<'_>> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, mut value) = (&line[..colon], &line[colon + 1..]);
     while let [b' ' | b'\t', rest @ ..] = value {
@@ -88,7 +91,7 @@ pub fn framing(head: &Head<'_>) -> Option<Framing> {
             // Only the shortest decimal form: `number` prints as it was written.
             (number.to_string() == text).then_some(Framing::Length(number))
         }
-        ([], [coding]) if coding.to_ascii_lowercase() == b"chunked" => Some(Framing::Chunked),
+        ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") => Some(Framing::Chunked),
         _ => None,
     }
 }
