@@ -90,8 +90,9 @@ fn every_code_has_a_case() {
         .flat_map(|case| report(case).list)
         .map(|diagnostic| diagnostic.code.id)
         .collect();
-    // Large files, foreign encodings and missing main files are made by unit tests.
-    let by_unit_tests = ["C001", "C002", "C003"];
+    // Large files, foreign encodings and missing main files are made by unit tests; a test of a
+    // config fails only where a router runs it, one floor up.
+    let by_unit_tests = ["C001", "C002", "C003", "C212"];
     let missing: Vec<&str> = croupier_config::codes::ALL
         .iter()
         .map(|code| code.id)

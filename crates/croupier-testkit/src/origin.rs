@@ -6,12 +6,15 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use socket2::SockRef;
 
 use crate::event::{lock, wait_until};
 use crate::play::Conversation;
@@ -124,6 +127,7 @@ enum Listener {
 struct Running {
     stops: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    socket: OwnedFd,
 }
 
 #[track_caller]
@@ -144,10 +148,19 @@ fn listen(shared: &Arc<Shared>, place: &Place) -> (Place, Running) {
         Listener::Tcp(listener) => Place::Tcp(listener.local_addr().unwrap()),
         Listener::Unix(_) => place.clone(),
     };
+    let socket = match &listener {
+        Listener::Tcp(listener) => listener.as_fd().try_clone_to_owned().unwrap(),
+        Listener::Unix(listener) => listener.as_fd().try_clone_to_owned().unwrap(),
+    };
     let stops = Arc::new(AtomicBool::new(false));
     let (shared, told) = (Arc::clone(shared), Arc::clone(&stops));
     let thread = std::thread::spawn(move || accept_until(&shared, &listener, &told));
-    (place, Running { stops, thread })
+    let running = Running {
+        stops,
+        thread,
+        socket,
+    };
+    (place, running)
 }
 
 fn bind(place: &Place) -> io::Result<Listener> {
@@ -330,12 +343,13 @@ impl Origin {
             return;
         };
         running.stops.store(true, Ordering::Release);
-        // Wakes the accepting thread.
+        // Wakes the accepting thread. The path of a Unix socket may be gone already.
         match &self.place {
             Place::Tcp(address) => drop(TcpStream::connect(address)),
-            Place::Unix(path) => drop(UnixStream::connect(path)),
+            Place::Unix(_) => drop(SockRef::from(&running.socket).shutdown(Shutdown::Both)),
         }
         let _ = running.thread.join();
+        drop(running.socket);
         if let Place::Unix(path) = &self.place {
             let _ = std::fs::remove_file(path);
         }

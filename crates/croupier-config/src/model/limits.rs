@@ -187,19 +187,19 @@ table! {
         "A request head, all of it: room for large cookies, no room for a flood";
     target_bytes: usize = Size Amount::Size(8 * KIB), 64..=MIB, NONE,
         "A request target (path and query): RFC 9110 asks for at least 8000 bytes";
-    fields: usize = Count Amount::Count(100), 8..=10_000, NONE,
+    fields: usize = Count Amount::Count(100), 8..=500, NONE,
         "Header lines of a request: browsers send about 20";
     field_bytes: usize = Size Amount::Size(16 * KIB), 64..=MIB, NONE,
         "One header line of a request: a large cookie or token fits";
     trailer_bytes: usize = Size Amount::Size(8 * KIB), 0..=MIB, NONE,
         "The trailer section of a message, all of it";
-    trailers: usize = Count Amount::Count(32), 0..=10_000, NONE,
+    trailers: usize = Count Amount::Count(32), 0..=128, NONE,
         "Lines in a trailer section: real ones have one to three";
     chunk_line_bytes: usize = Size Amount::Size(256), 16..=16 * KIB, NONE,
         "The line before a chunk, with its extensions: nobody uses more, attackers do";
     response_head_bytes: usize = Size Amount::Size(64 * KIB), KIB..=16 * MIB, NONE,
         "A response head, all of it: applications set large cookies and policies";
-    response_fields: usize = Count Amount::Count(200), 8..=10_000, NONE,
+    response_fields: usize = Count Amount::Count(200), 8..=500, NONE,
         "Header lines of a response";
     interim_responses: usize = Count Amount::Count(32), 1..=10_000, NONE,
         "Responses with 1xx before the real one: more is a broken or hostile server";
@@ -210,7 +210,7 @@ table! {
     connections: Option<usize> = Count Amount::Auto, 1..=MAX_COUNT, AUTO,
         "Client connections of the process: auto leaves file descriptors for the origin side";
     connections_per_client: Option<usize> = Count Amount::Auto, 1..=MAX_COUNT, AUTO,
-        "Connections of one client address (IPv6: one /64): auto keeps one client from taking them all";
+        "Connections of one client address (IPv6: one /64): auto leaves the last tenth of `connections` to others";
     idle_per_server: usize = Count Amount::Count(64), 0..=100_000, NONE,
         "Idle connections kept for each worker and server: reuse saves a handshake, hoarding starves the server";
 }

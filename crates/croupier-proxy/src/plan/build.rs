@@ -275,10 +275,10 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         drain_time: config.timeouts.drain.duration(),
         origin_idle: config.timeouts.origin_idle.duration(),
         connections,
-        // One client may take half of what there is, and no more than anybody needs.
+        // One address may be a whole office behind a NAT, but the last tenth is for others.
         connections_per_client: limits
             .connections_per_client
-            .unwrap_or((connections / 2).min(10_000)),
+            .unwrap_or(connections - connections / 10),
         times: times(&config.timeouts),
     }
 }

@@ -135,10 +135,7 @@ fn text(arguments: &Arguments, path: &Path, findings: &Findings, is_valid: bool)
     if arguments.quiet {
         return;
     }
-    let mut parts = vec![
-        count(findings.sites, "site"),
-        count(findings.pools, "pool"),
-    ];
+    let mut parts = vec![count(findings.sites, "site"), count(findings.pools, "pool")];
     if findings.tests > 0 {
         parts.push(format!("{} passed", count(findings.tests, "test")));
     }

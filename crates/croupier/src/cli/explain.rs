@@ -52,7 +52,12 @@ pub(super) fn run(arguments: &Arguments) -> Code {
             }
             if is_like_a_code(word) {
                 let message = format!("no code is named `{word}`");
-                terminal::error(&message, &["`croupier reference config` lists those of configs, `croupier reference faults` faults"]);
+                terminal::error(
+                    &message,
+                    &[
+                        "`croupier reference config` lists those of configs, `croupier reference faults` faults",
+                    ],
+                );
                 return Code::Usage;
             }
             ("GET", word.as_str())
@@ -187,7 +192,10 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
                 label = "";
             }
             line("path", path);
-            line("host", host.as_deref().unwrap_or("the server's own address"));
+            line(
+                "host",
+                host.as_deref().unwrap_or("the server's own address"),
+            );
             for (label, lines) in [("to origin", to_origin), ("to client", to_client)] {
                 let mut label = label;
                 for edit in lines {

@@ -40,7 +40,10 @@ impl From<Code> for ExitCode {
 /// A reverse proxy that deals each request to a server inside
 #[derive(Debug, Parser)]
 #[command(name = "croupier", version, max_term_width = 80)]
-#[command(subcommand_value_name = "COMMAND", subcommand_help_heading = "Commands")]
+#[command(
+    subcommand_value_name = "COMMAND",
+    subcommand_help_heading = "Commands"
+)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]

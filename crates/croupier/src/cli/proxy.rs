@@ -3,7 +3,7 @@
 use croupier_config::Config;
 use croupier_control::{Options, Source};
 
-use super::{Code, run};
+use super::{Code, run::ended};
 use crate::terminal::{self, Paint};
 
 /// Requests go to the servers in turn; a dead one is left out until it is back.
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> Code {
     match Config::proxy(&arguments.from, &arguments.to) {
         Ok(config) => {
             let source = Source::Given(Box::new(config));
-            run::ended(croupier_control::run(source, Options::default()))
+            ended(croupier_control::run(source, Options::default()))
         }
         Err(diagnostics) => {
             terminal::err(&diagnostics.text(Paint::of_stderr().style()));

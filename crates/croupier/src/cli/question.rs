@@ -173,7 +173,11 @@ mod tests {
             ("http://a.example/x?y=1", "http://a.example/x?y=1", 80),
             ("a.example", "http://a.example/", 80),
             ("a.example?q", "http://a.example/?q", 80),
-            ("HTTPS://a.example:8443/x#y", "https://a.example:8443/x", 8443),
+            (
+                "HTTPS://a.example:8443/x#y",
+                "https://a.example:8443/x",
+                8443,
+            ),
             ("https://[::1]/x", "https://[::1]/x", 443),
             ("[::1]:8080/x", "http://[::1]:8080/x", 8080),
         ] {

@@ -77,7 +77,11 @@ fn section(command: &clap::Command, page: &mut String) {
     let aliases: Vec<String> = command
         .get_visible_aliases()
         .map(|alias| format!("`croupier {alias}`"))
-        .chain(command.get_short_flag().map(|flag| format!("`croupier -{flag}`")))
+        .chain(
+            command
+                .get_short_flag()
+                .map(|flag| format!("`croupier -{flag}`")),
+        )
         .collect();
     if !aliases.is_empty() {
         let _ = writeln!(page, "Also: {}.", aliases.join(", "));

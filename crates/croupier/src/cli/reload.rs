@@ -75,7 +75,8 @@ fn ask(socket: &Path) -> Code {
             Code::Refused
         }
         Ok((status, _)) => {
-            let message = format!("`{shown}` answers {status}: it is no control socket of croupier");
+            let message =
+                format!("`{shown}` answers {status}: it is no control socket of croupier");
             terminal::error(&message, &[]);
             Code::Unreachable
         }
@@ -89,7 +90,10 @@ fn ask(socket: &Path) -> Code {
                 }
                 _ => "the log of the running process may tell more",
             };
-            let message = format!("cannot reach the control socket `{shown}`: {}", plain(&error));
+            let message = format!(
+                "cannot reach the control socket `{shown}`: {}",
+                plain(&error)
+            );
             terminal::error(&message, &[help]);
             Code::Unreachable
         }

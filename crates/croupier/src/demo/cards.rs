@@ -138,6 +138,10 @@ mod tests {
 
     #[test]
     fn the_asset_has_its_size() {
-        assert!((100_000..101_000).contains(&SCRIPT.len()), "{}", SCRIPT.len());
+        assert!(
+            (100_000..101_000).contains(&SCRIPT.len()),
+            "{}",
+            SCRIPT.len()
+        );
     }
 }

@@ -26,7 +26,10 @@ impl Answer {
     pub(super) fn server(&self) -> Option<usize> {
         let text = self.text();
         let (_, rest) = text.split_once("\"server\":")?;
-        rest.chars().next()?.to_digit(10).map(|digit| digit as usize)
+        rest.chars()
+            .next()?
+            .to_digit(10)
+            .map(|digit| digit as usize)
     }
 }
 

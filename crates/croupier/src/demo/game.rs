@@ -85,7 +85,10 @@ fn welcome(table: &Table, paint: Paint) -> String {
     };
     line(
         "open",
-        &format!("{}   in a browser: another server each time", paint.bold(&url)),
+        &format!(
+            "{}   in a browser: another server each time",
+            paint.bold(&url)
+        ),
     );
     let mut label = "servers";
     for server in &table.servers {

@@ -167,7 +167,13 @@ fn answer(request: &Request, shared: &Shared, number: u64, out: &mut TcpStream) 
             };
             send(request, out, "200 OK", kind, body.as_bytes())
         }
-        "/card" => send(request, out, "200 OK", "application/json", json().as_bytes()),
+        "/card" => send(
+            request,
+            out,
+            "200 OK",
+            "application/json",
+            json().as_bytes(),
+        ),
         "/app.js" => send(
             request,
             out,
@@ -176,8 +182,16 @@ fn answer(request: &Request, shared: &Shared, number: u64, out: &mut TcpStream) 
             SCRIPT.as_bytes(),
         ),
         "/slow" => {
-            thread::sleep(Duration::from_millis(request.number("ms", 2000).min(60_000)));
-            send(request, out, "200 OK", "application/json", json().as_bytes())
+            thread::sleep(Duration::from_millis(
+                request.number("ms", 2000).min(60_000),
+            ));
+            send(
+                request,
+                out,
+                "200 OK",
+                "application/json",
+                json().as_bytes(),
+            )
         }
         "/stream" => stream(request, out, "text/plain; charset=utf-8", |piece| {
             format!("{} {} of {}\n", suit.symbol, piece, suit.name)

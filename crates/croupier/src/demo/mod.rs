@@ -149,7 +149,9 @@ fn play(
     };
     let options = Options {
         ready: Some(Box::new(move |addresses| {
-            let first = addresses.iter().find_map(|one| one.to_string().parse().ok());
+            let first = addresses
+                .iter()
+                .find_map(|one| one.to_string().parse().ok());
             if let Some(address) = first {
                 let _ = ready.send(address);
             }

@@ -73,7 +73,8 @@ impl Round<'_> {
             Ok(answer) if answer.status == 200 => Some(answer),
             Ok(answer) => {
                 let status = answer.status;
-                self.complaints.push(format!("{target} was answered {status}"));
+                self.complaints
+                    .push(format!("{target} was answered {status}"));
                 None
             }
             Err(error) => {
@@ -92,7 +93,10 @@ impl Round<'_> {
         self.step("Three requests: each server gets one");
         let mut players: Vec<_> = (0..3).filter_map(|_| self.card()).collect();
         players.sort_unstable();
-        self.check(players == [1, 2, 3], "three requests did not go to three servers");
+        self.check(
+            players == [1, 2, 3],
+            "three requests did not go to three servers",
+        );
     }
 
     /// A server dies while it works on a request. Gives its place.
@@ -104,7 +108,11 @@ impl Round<'_> {
         let began = Instant::now();
         let mut dead = None;
         while dead.is_none() && began.elapsed() < PATIENCE {
-            dead = self.table.servers.iter().position(|server| server.is_busy());
+            dead = self
+                .table
+                .servers
+                .iter()
+                .position(|server| server.is_busy());
             thread::sleep(Duration::from_millis(1));
         }
         if let Some(dead) = dead {
@@ -157,7 +165,8 @@ impl Round<'_> {
         let Some(dead) = dead else { return };
         self.step("It starts again: a request finds out");
         if let Err(error) = self.table.servers[dead].restart() {
-            self.complaints.push(format!("a server could not start again: {error}"));
+            self.complaints
+                .push(format!("a server could not start again: {error}"));
             return;
         }
         let began = Instant::now();
@@ -165,9 +174,10 @@ impl Round<'_> {
             if self.card().map(|number| number - 1) == Some(dead) {
                 return;
             }
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(400));
         }
-        self.complaints.push("a server that is back gets no request".into());
+        self.complaints
+            .push("a server that is back gets no request".into());
     }
 
     /// The log is a moment behind the answers.
@@ -186,8 +196,14 @@ impl Round<'_> {
         let is_logged = self.wait_for_log();
         self.check(is_logged, "the access log has not every request");
         let totals = self.table.tail.totals();
-        self.check(totals.requests == self.asked, "the access log has too many requests");
-        self.check(totals.failed == 0, "the access log tells of failed requests");
+        self.check(
+            totals.requests == self.asked,
+            "the access log has too many requests",
+        );
+        self.check(
+            totals.failed == 0,
+            "the access log tells of failed requests",
+        );
         self.check(totals.moved > 0, "no request was moved to another server");
         let mut text = String::from("\nserver         address           requests\n");
         for (index, server) in self.table.servers.iter().enumerate() {
@@ -195,7 +211,10 @@ impl Round<'_> {
         }
         let lost = self.asked - (totals.requests - totals.failed).min(self.asked);
         let requests = count(usize::try_from(self.asked).unwrap_or(0), "request");
-        let sum = format!("{requests}, {} moved to another server, {lost} failed", totals.moved);
+        let sum = format!(
+            "{requests}, {} moved to another server, {lost} failed",
+            totals.moved
+        );
         text.push_str(&format!("\n{}\n", self.paint.bold(&sum)));
         terminal::out(&text);
         for complaint in &self.complaints {

@@ -14,11 +14,10 @@ use super::{cards::Suit, server::Server};
 use crate::terminal::{self, Paint};
 
 /// A line of the access log. A tab within a value is escaped, so tabs part the values.
-pub(super) const TEMPLATE: &str =
-    "{ts}\t{method}\t{path}\t{query}\t{status}\t{bytes_out}\t{dur_ms}\t{server}\t{retries}\t{fault}";
+pub(super) const TEMPLATE: &str = "{ts}\t{method}\t{path}\t{query}\t{status}\t{bytes_out}\t{dur_ms}\t{server}\t{retries}\t{fault}";
 
 /// Lines shown in one second; the rest is summed up.
-const LINES_PER_SECOND: usize = 20;
+const LINES_PER_SECOND: usize = 24;
 const COLUMNS: usize = 80;
 
 /// What was seen so far.

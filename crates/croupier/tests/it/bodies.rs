@@ -15,19 +15,7 @@ const MIB: u64 = 1 << 20;
 
 /// Around the sizes at which another way of moving a body begins.
 const SIZES: [usize; 14] = [
-    0,
-    1,
-    4_095,
-    4_097,
-    16_384,
-    16_385,
-    32_767,
-    32_769,
-    65_535,
-    65_536,
-    65_537,
-    262_145,
-    1_048_577,
+    0, 1, 4_095, 4_097, 16_384, 16_385, 32_767, 32_769, 65_535, 65_536, 65_537, 262_145, 1_048_577,
     5_000_000,
 ];
 
@@ -129,9 +117,7 @@ fn answers_of_every_size_and_framing_arrive_whole() {
         let reply = Reply::ok(&body);
         match request.path().split('/').nth(1) {
             Some("length") => reply,
-            Some("chunked") => {
-                Reply::empty(200).chunked(&body.chunks(70_000).collect::<Vec<_>>())
-            }
+            Some("chunked") => Reply::empty(200).chunked(&body.chunks(70_000).collect::<Vec<_>>()),
             _ => reply.close_delimited(),
         }
     });
@@ -281,9 +267,8 @@ fn an_early_answer_reaches_a_client_that_still_sends() {
 fn a_client_may_stop_sending_and_still_gets_its_answer() {
     let go = Event::new();
     let told = go.clone();
-    let origin = Origin::start(move |request| {
-        Reply::wait_for(&told).then(Reply::ok(request.text()))
-    });
+    let origin =
+        Origin::start(move |request| Reply::wait_for(&told).then(Reply::ok(request.text())));
     let proxy = in_front_of(&origin);
     let mut client = Client::connect(proxy.address());
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
@@ -422,9 +407,11 @@ impl Hose {
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 let (counter, drinks) = (Arc::clone(&counter), drinks.clone());
-                std::thread::spawn(move || {
-                    while Self::serve(&stream, &counter, &drinks).is_some() {}
-                });
+                std::thread::spawn(
+                    move || {
+                        while Self::serve(&stream, &counter, &drinks).is_some() {}
+                    },
+                );
             }
         });
         Self { address, moved }
@@ -472,7 +459,9 @@ impl Hose {
             if is_chunked {
                 write!(stream, "{count:x}\r\n").ok()?;
             }
-            stream.write_all(&block[..usize::try_from(count).ok()?]).ok()?;
+            stream
+                .write_all(&block[..usize::try_from(count).ok()?])
+                .ok()?;
             if is_chunked {
                 stream.write_all(b"\r\n").ok()?;
             }
@@ -518,7 +507,9 @@ impl Hose {
 fn held(proxy: &Proxy) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.id()));
     let status = status.expect("a running proxy");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
     let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB"));
     let number = kibibytes.and_then(|number| number.trim().parse::<u64>().ok());
     number.expect("RssAnon") * 1024
@@ -604,9 +595,7 @@ fn a_server_that_stops_reading_stops_the_client() {
     let grown = held(&proxy).saturating_sub(before);
     assert!(grown < 4 * MIB, "{grown} bytes are held");
     thirst.fire();
-    client
-        .set_write_timeout(Some(SOON))
-        .expect("a timeout");
+    client.set_write_timeout(Some(SOON)).expect("a timeout");
     while sent < SIZE {
         let piece = block.len().min(SIZE - sent);
         sent += client.write(&block[..piece]).expect("room in time");
@@ -671,7 +660,10 @@ fn http_1_0_keeps_its_connection_only_when_it_asks() {
     }
     client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
     let response = client.read_response_to("GET");
-    assert_eq!((response.text().as_str(), response.says_close()), ("x", true));
+    assert_eq!(
+        (response.text().as_str(), response.says_close()),
+        ("x", true)
+    );
     client.expect_close(SOON);
     let mut client = Client::connect(proxy.address());
     client.send("GET /no-host HTTP/1.0\r\n\r\n");
@@ -683,9 +675,7 @@ fn http_1_0_gets_a_stream_until_the_connection_closes() {
     let origin = Origin::start(|request| {
         let body = pattern(300_000);
         match request.path() {
-            "/chunked" => Reply::empty(200)
-                .chunked(&[&body])
-                .trailer("X-Sum", "1"),
+            "/chunked" => Reply::empty(200).chunked(&[&body]).trailer("X-Sum", "1"),
             _ => Reply::ok(&body).close_delimited(),
         }
     });
@@ -734,9 +724,7 @@ fn an_answer_cut_by_its_server_is_cut_visibly() {
         match kind {
             "length" => after_head(head.length(1_000_000).then(Reply::bytes(&body))),
             "small" => after_head(head.length(10).then(Reply::bytes("12345"))),
-            "chunked" => {
-                after_head(head.chunked::<&str>(&[]).then(Reply::chunk(&body)))
-            }
+            "chunked" => after_head(head.chunked::<&str>(&[]).then(Reply::chunk(&body))),
             "chunk" => after_head(
                 head.chunked::<&str>(&[])
                     .then(Reply::bytes("ffff\r\nnot that much")),

@@ -23,8 +23,7 @@ fn a_body_is_asked_for_by_the_server_itself() {
         .start(|_| Reply::ok("next"));
     let proxy = in_front_of(&origin);
     let mut client = Client::connect(proxy.address());
-    client
-        .send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     let heads = origin.wait_for_heads(1, SOON);
     assert_eq!(heads[0].header("expect"), Some("100-continue"));
     client.expect_silence(std::time::Duration::from_millis(30));
@@ -59,9 +58,8 @@ fn a_final_answer_instead_of_the_100_ends_the_matter() {
         .start(|_| Reply::ok("smuggled"));
     let proxy = in_front_of(&origin);
     let mut client = Client::connect(proxy.address());
-    client.send(
-        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n",
-    );
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n");
     let response = client.read_response_to("POST");
     assert_eq!((response.status, response.text().as_str()), (403, "no"));
     assert!(response.interim.is_empty());
@@ -77,8 +75,7 @@ fn a_final_answer_instead_of_the_100_ends_the_matter() {
 fn a_refusal_of_our_own_instead_of_the_100_closes_too() {
     let proxy = crate::prelude::start(&crate::prelude::config("deny = 403"));
     let mut client = Client::connect(proxy.address());
-    client
-        .send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
     let response = client.read_response_to("POST");
     assert_eq!(response.status, 403);
     assert!(response.interim.is_empty() && response.says_close());
@@ -160,7 +157,9 @@ fn http_1_0_sees_no_interim_answer() {
 fn interim_answers_without_end_are_the_servers_fault() {
     let origin = Origin::start(|_| {
         (0..40)
-            .fold(Reply::interim(103), |reply, _| reply.then(Reply::interim(103)))
+            .fold(Reply::interim(103), |reply, _| {
+                reply.then(Reply::interim(103))
+            })
             .then(Reply::ok("x"))
     });
     let proxy = in_front_of(&origin);

@@ -37,7 +37,11 @@ fn a_unix_server_that_is_not_there_is_refused_at_once() {
     let proxy = launch.start(&config(&format!("proxy = \"unix:{}\"", path.display())));
     let response = Client::connect(proxy.address()).get("/");
     assert_eq!(response.status, 502);
-    assert!(response.text().contains("origin.connect"), "{}", response.text());
+    assert!(
+        response.text().contains("origin.connect"),
+        "{}",
+        response.text()
+    );
     let origin = Origin::start_unix(&path, |_| Reply::ok("here"));
     assert_eq!(Client::connect(proxy.address()).get("/").text(), "here");
     drop(origin);
@@ -177,7 +181,12 @@ fn listeners_named_by_sites_alone_are_all_there_is() {
     );
     let addresses = proxy.addresses();
     assert_eq!(addresses.len(), 2);
-    let ask = |listener: usize, host: &str| Client::connect(addresses[listener]).host(host).get("/").status;
+    let ask = |listener: usize, host: &str| {
+        Client::connect(addresses[listener])
+            .host(host)
+            .get("/")
+            .status
+    };
     assert_eq!([ask(0, "a.test"), ask(1, "b.test")], [200, 200]);
     assert_eq!([ask(0, "b.test"), ask(1, "a.test")], [404, 404]);
 }
@@ -223,7 +232,11 @@ fn a_missing_directory_or_address_is_explained() {
             "[server]\nlisten = [\"{listen}\"]\n[site.\"*\"]\nrespond = \"x\"\n"
         ));
         assert_eq!(exit.code, Some(1), "{}", exit.stderr);
-        assert!(exit.stderr.contains(listen) && exit.stderr.contains(why), "{}", exit.stderr);
+        assert!(
+            exit.stderr.contains(listen) && exit.stderr.contains(why),
+            "{}",
+            exit.stderr
+        );
     }
 }
 
@@ -291,7 +304,10 @@ fn without_a_descriptor_for_a_server_the_client_gets_503_and_soon_an_answer() {
     let mut crowd = Vec::new();
     let full = wait_until(SOON, || {
         crowd.push(Client::connect(proxy.address()));
-        proxy.log_lines().iter().any(|line| line.contains("listener.accept"))
+        proxy
+            .log_lines()
+            .iter()
+            .any(|line| line.contains("listener.accept"))
     });
     assert!(full, "descriptors are not used up");
     let response = client.get("/");

@@ -124,7 +124,11 @@ fn connect_gives_up_on_a_server_that_swallows_connections() {
     let began = Instant::now();
     let response = Client::connect(proxy.address()).get("/alone");
     assert_eq!(response.status, 504);
-    assert!(response.text().contains("origin.connect.timeout"), "{}", response.text());
+    assert!(
+        response.text().contains("origin.connect.timeout"),
+        "{}",
+        response.text()
+    );
     in_time(began);
     // With a second server the request moves on, whatever its method.
     let began = Instant::now();
@@ -146,7 +150,11 @@ fn response_head_ends_the_wait_for_a_server_that_thinks() {
         let began = Instant::now();
         let response = Client::connect(proxy.address()).request(method, "/never", &[], "");
         assert_eq!(response.status, 504, "{method}: {}", response.text());
-        assert!(response.text().contains("origin.head.timeout"), "{method}: {}", response.text());
+        assert!(
+            response.text().contains("origin.head.timeout"),
+            "{method}: {}",
+            response.text()
+        );
         in_time(began);
         if method == "POST" {
             assert_eq!(origin.requests().len() - count, 1);
@@ -206,7 +214,10 @@ fn response_body_ends_an_answer_that_stalls_and_cuts_it_visibly() {
     }
     proxy.wait_for_access(|line| line.contains("origin.body.timeout"));
     origin.wait_for_connections(SOON, |all| all.iter().all(|c| c.ended.is_some()));
-    assert_eq!(Client::connect(proxy.address()).get("/slow").body, pattern(10));
+    assert_eq!(
+        Client::connect(proxy.address()).get("/slow").body,
+        pattern(10)
+    );
 }
 
 #[test]
@@ -223,7 +234,11 @@ fn exchange_bounds_the_whole() {
     let began = Instant::now();
     let response = Client::connect(proxy.address()).get("/never");
     assert_eq!(response.status, 504);
-    assert!(response.text().contains("proxy.exchange.timeout"), "{}", response.text());
+    assert!(
+        response.text().contains("proxy.exchange.timeout"),
+        "{}",
+        response.text()
+    );
     in_time(began);
     // One that makes progress all the time is cut all the same.
     let began = Instant::now();
@@ -322,7 +337,12 @@ fn a_route_may_be_more_patient_than_its_site_and_a_site_than_its_pool() {
          routes = [{{ path = \"/slow\", pool = \"app\", timeout = {{ response = \"off\" }} }}, {{ pool = \"app\" }}]\n",
         origin.address()
     ));
-    let ask = |host: &str, path: &str| Client::connect(proxy.address()).host(host).request("POST", path, &[], "").status;
+    let ask = |host: &str, path: &str| {
+        Client::connect(proxy.address())
+            .host(host)
+            .request("POST", path, &[], "")
+            .status
+    };
     assert_eq!(ask("pool.test", "/"), 504);
     assert_eq!(ask("site.test", "/"), 200);
     assert_eq!(ask("route.test", "/slow"), 200);

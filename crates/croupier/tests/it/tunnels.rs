@@ -15,7 +15,9 @@ const UPGRADE: [(&str, &str); 4] = [
 ];
 
 fn upgrade(client: &mut Client) -> Response {
-    client.send_request("GET", "/socket", &UPGRADE, "").read_head()
+    client
+        .send_request("GET", "/socket", &UPGRADE, "")
+        .read_head()
 }
 
 #[test]
@@ -187,7 +189,10 @@ fn a_switch_that_nobody_asked_for_is_refused() {
 #[test]
 fn a_quiet_tunnel_ends_and_a_busy_one_does_not() {
     let origin = Origin::start(|_| Reply::switch_to_websocket().then(Reply::echo()));
-    let site = format!("proxy = \"{}\"\ntimeout = {{ tunnel_idle = \"400ms\" }}", origin.address());
+    let site = format!(
+        "proxy = \"{}\"\ntimeout = {{ tunnel_idle = \"400ms\" }}",
+        origin.address()
+    );
     let proxy = start(&config_with("metrics = \"127.0.0.1:0\"", &site));
     let mut quiet = Client::connect(proxy.address());
     let mut busy = Client::connect(proxy.address());
@@ -237,9 +242,8 @@ fn an_end_that_fails_takes_the_other_with_it() {
 
 #[test]
 fn a_tunnel_whose_reader_stops_stops_its_writer() {
-    let origin = Origin::start(|_| {
-        Reply::switch_to_websocket().then(Reply::bytes(vec![b'x'; 64 << 20]))
-    });
+    let origin =
+        Origin::start(|_| Reply::switch_to_websocket().then(Reply::bytes(vec![b'x'; 64 << 20])));
     let proxy = in_front_of(&origin);
     let mut client = Client::connect(proxy.address());
     upgrade(&mut client);
