@@ -28,11 +28,14 @@ pub enum Source {
     Given(Box<Config>),
 }
 
+/// Told where the listeners are.
+pub type Ready = Box<dyn FnOnce(&[Address])>;
+
 /// What the caller wants to know and to decide.
 #[derive(Default)]
 pub struct Options {
     /// Called once, when all listeners accept, with their addresses.
-    pub ready: Option<Box<dyn FnOnce(&[Address])>>,
+    pub ready: Option<Ready>,
     /// Ends the run as a stop signal does.
     pub stop: Option<oneshot::Receiver<Stop>>,
     /// Instead of the config's access log.
@@ -306,9 +309,9 @@ fn connections(workers: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let mut raised = limit.clone();
+        let mut raised = limit;
         raised.current = limit.maximum;
-        if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+        if setrlimit(Resource::Nofile, raised).is_ok() {
             limit = raised;
         }
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use croupier_config::Severity;
+use croupier_config::{Diagnostic, Diagnostics, Severity};
 use croupier_proxy::plan;
 use croupier_telemetry::{Counter, Level, event};
 
@@ -48,7 +48,8 @@ async fn attempt(control: &mut Control) -> Verdict {
     let config = croupier_config::load(path).map_err(|diagnostics| {
         let errors = diagnostics.count(Severity::Error);
         let first = diagnostics.iter().find(|d| d.severity == Severity::Error);
-        let first = first.map(|d| d.message.clone()).unwrap_or_default();
+        let first = first.map(|error| at_its_place(&diagnostics, error));
+        let first = first.unwrap_or_default();
         let more = if errors > 1 {
             format!(" (and {} more)", errors - 1)
         } else {
@@ -57,6 +58,9 @@ async fn attempt(control: &mut Control) -> Verdict {
         let text = diagnostics.text(croupier_config::render::Style::Plain);
         format!("{first}{more}\n{text}")
     })?;
+    if config.sites.is_empty() && !control.config.sites.is_empty() {
+        return Err("the file defines no site any more: is it half written?".into());
+    }
     let plan = plan::build(&config, &control.live, control.connections)?;
     let mut change = control
         .listeners
@@ -77,4 +81,13 @@ async fn attempt(control: &mut Control) -> Verdict {
         report.push("nothing".into());
     }
     Ok(report.join("; "))
+}
+
+/// An error as compilers write it: `FILE:LINE:COLUMN: MESSAGE`.
+fn at_its_place(diagnostics: &Diagnostics, error: &Diagnostic) -> String {
+    let (sources, span, message) = (&diagnostics.sources, error.span(), &error.message);
+    match (sources.file(span.file), sources.position(span)) {
+        (Some(file), Some(at)) => format!("{}:{}:{}: {message}", file.name, at.line, at.column),
+        _ => message.clone(),
+    }
 }

@@ -1,21 +1,22 @@
 //! Making a connection to a server.
 
-use std::{future::poll_fn, io, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::pin, task::Poll};
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::{address::Address, error::NetError, timers::Timer, transport::Transport};
+use crate::{
+    address::Address,
+    error::NetError,
+    timers::{Tick, Timer},
+    transport::Transport,
+};
 
-/// Connects within `time`.
+/// Connects before the deadline `until`.
 ///
 /// # Errors
 /// `Timeout`, or what the operating system says.
-pub async fn dial(
-    address: &Address,
-    time: Option<Duration>,
-    timer: &Timer,
-) -> Result<Transport, NetError> {
-    timer.arm(timer.timers().after(time));
+pub async fn dial(address: &Address, until: Tick, timer: &Timer) -> Result<Transport, NetError> {
+    timer.arm(until);
     let mut connecting = pin!(connect(address));
     poll_fn(|cx| match connecting.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(result.map_err(NetError::Io)),

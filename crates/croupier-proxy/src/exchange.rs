@@ -59,8 +59,11 @@ pub(crate) enum Begun {
 
 impl Exchange {
     /// Begins one; pins the plan for as long as it lives.
-    pub(crate) fn open(worker: &Rc<Worker>, conn: &ClientConn, listener: usize) -> Self {
-        let installed = worker.installed();
+    pub(crate) fn open(
+        worker: &Rc<Worker>,
+        conn: &ClientConn,
+        (installed, listener): (Rc<Installed>, usize),
+    ) -> Self {
         let (began, unix_ms) = worker.last_moment();
         let peer_ip = conn.peer.ip;
         let incoming = Incoming {

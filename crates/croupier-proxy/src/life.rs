@@ -5,7 +5,7 @@
 //! Read this file to know what happens to a request and in which order. A stage may end the
 //! exchange early by giving an `Answer`; no stage but `deliver` writes to the client.
 
-use std::{cell::Cell, rc::Rc};
+use std::rc::Rc;
 
 use croupier_net::{
     NetError,
@@ -19,7 +19,7 @@ use crate::{
     fault::{Code, Fault},
     plan::Action,
     stage::{admit, deliver, fetch, inspect, rescue, route},
-    worker::{Worker, spawn::Seat},
+    worker::{Worker, entrance::Entrance, spawn::Seat},
 };
 
 /// One client connection, from accept to close.
@@ -28,7 +28,7 @@ use crate::{
 /// future is what an idle connection costs.
 pub(crate) fn connection(
     w: Rc<Worker>,
-    listener: Rc<Cell<usize>>,
+    entrance: Rc<Entrance>,
     mut conn: ClientConn,
     seat: Seat,
 ) -> impl Future<Output = ()> {
@@ -36,7 +36,7 @@ pub(crate) fn connection(
         // `is_next` ends when the client leaves, falls idle, or when this worker drains.
         while conn.is_next(w.client_times()).await {
             // Boxed, so that an idle connection is as small as what it waits with.
-            Box::pin(exchange(&w, &mut conn, listener.get())).await;
+            Box::pin(exchange(&w, &mut conn, &entrance)).await;
         }
         let (bytes_max, time) = w.drain_limits();
         Box::pin(conn.close(bytes_max, time)).await;
@@ -45,13 +45,16 @@ pub(crate) fn connection(
 }
 
 /// One request and its answer.
-async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, listener: usize) {
-    let mut x = Exchange::open(w, conn, listener); // pins the plan for as long as it lives
+async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, entrance: &Entrance) {
+    let mut x = Exchange::open(w, conn, entrance.plan(w)); // pins the plan for as long as it lives
     let limits = x.plan().limits.client;
     let received = conn.read_head(&limits, &mut x.incoming.head).await;
     if let Err(NetError::Closed) = received {
         conn.close_after();
         return; // nothing was asked
+    }
+    if entrance.is_closed() {
+        conn.close_after();
     }
     x.tally.begun = Begun::Yes;
     (x.incoming.began, x.incoming.unix_ms) = w.moment();
@@ -72,8 +75,10 @@ async fn decide(
 ) -> Result<Answer, Fault> {
     received.map_err(|error| inspect::head_fault(&error))?;
     let installed = Rc::clone(&x.installed);
-    inspect::check(&installed.plan, &mut x.incoming)?;
+    let judged = inspect::check(&installed.plan, &mut x.incoming);
+    // Whatever the verdict: a body that is known to come must not be read as a request.
     conn.expect_body(x.incoming.lawful.body);
+    judged?;
     let id = route::find(&installed.plan, &x.incoming)?;
     x.route = Some(id);
     if let Some(answer) = admit::run(x) {

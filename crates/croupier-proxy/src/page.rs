@@ -11,6 +11,9 @@ use crate::{
     incoming::Incoming,
 };
 
+/// The methods that we let through, as an `Allow` field has them.
+pub(crate) const ALLOW: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, QUERY";
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Html,
@@ -50,7 +53,7 @@ pub(crate) fn error(incoming: &Incoming, status: u16, fault: Fault) -> Made {
     match fault.code {
         Code::ClientMethodRefused => lines.push((
             Cow::Borrowed("allow"),
-            Cow::Borrowed("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, QUERY"),
+            Cow::Borrowed(ALLOW),
         )),
         Code::ProxyPoolEmpty | Code::ProxyExhausted => {
             lines.push((Cow::Borrowed("retry-after"), Cow::Borrowed("1")));

@@ -1,7 +1,7 @@
 //! A worker thread's body: runtime, commands, accept loops. Calls `life`.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     io,
     rc::Rc,
@@ -24,6 +24,7 @@ use crate::{
     plan::Plan,
     worker::{
         Command, Handle, Worker,
+        entrance::Entrance,
         spawn::{self, Seat},
     },
 };
@@ -73,8 +74,8 @@ type Sockets = RefCell<HashMap<usize, Open>>;
 
 struct Open {
     listener: Rc<Listener>,
-    /// The listener's id in the plan in force; connections look it up for each exchange.
-    id: Rc<Cell<usize>>,
+    /// What its connections know of it.
+    entrance: Rc<Entrance>,
     accepting: JoinHandle<()>,
 }
 
@@ -145,7 +146,7 @@ fn renumber(sockets: &Sockets, ids: &[(usize, usize)]) {
     let mut sockets = sockets.borrow_mut();
     let renumbered = ids.iter().filter_map(|(old, new)| {
         let open = sockets.remove(old)?;
-        open.id.set(*new);
+        open.entrance.renumber(*new);
         Some((*new, open))
     });
     let renumbered: HashMap<_, _> = renumbered.collect();
@@ -156,17 +157,17 @@ fn open(worker: &Rc<Worker>, sockets: &Sockets, id: usize, socket: Bound) {
     match Listener::open(socket) {
         Ok(listener) => {
             let listener = Rc::new(listener);
-            let id_cell = Rc::new(Cell::new(id));
+            let entrance = Rc::new(Entrance::new(id));
             let accepting = tokio::task::spawn_local(accept(
                 Rc::clone(worker),
                 Rc::clone(&listener),
-                Rc::clone(&id_cell),
+                Rc::clone(&entrance),
             ));
             sockets.borrow_mut().insert(
                 id,
                 Open {
                     listener,
-                    id: id_cell,
+                    entrance,
                     accepting,
                 },
             );
@@ -181,16 +182,17 @@ async fn close(worker: &Rc<Worker>, open: Open) {
     open.accepting.abort();
     let waiting = tokio::time::timeout(Duration::from_millis(10), async {
         while let Ok(accepted) = open.listener.accept().await {
-            welcome(worker, &open.id, accepted);
+            welcome(worker, &open.entrance, accepted);
         }
     });
     let _ = waiting.await;
+    open.entrance.close(worker);
 }
 
-async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, id: Rc<Cell<usize>>) {
+async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, entrance: Rc<Entrance>) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => welcome(&worker, &id, accepted),
+            Ok(accepted) => welcome(&worker, &entrance, accepted),
             Err(error) => {
                 worker.cells.add(Counter::AcceptErrors, 1);
                 event(
@@ -211,7 +213,7 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, id: Rc<Cell<usize>>)
 
 fn welcome(
     worker: &Rc<Worker>,
-    id: &Rc<Cell<usize>>,
+    entrance: &Rc<Entrance>,
     accepted: (
         croupier_net::transport::Transport,
         croupier_net::address::Peer,
@@ -230,7 +232,7 @@ fn welcome(
             let (io, peer) = accepted;
             let conn = ClientConn::new(io, peer, &worker.local, &limits.client);
             let seat = Seat::take(worker, door);
-            let life = life::connection(Rc::clone(worker), Rc::clone(id), conn, seat);
+            let life = life::connection(Rc::clone(worker), Rc::clone(entrance), conn, seat);
             spawn::connection(life);
         }
         Err(refused) => {

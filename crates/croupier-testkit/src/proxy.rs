@@ -417,9 +417,11 @@ impl Proxy {
         );
     }
 
-    /// Writes another configuration over the first, and nothing more.
+    /// Puts another configuration in the place of the first, whole, and nothing more.
     pub fn rewrite(&self, config: &str) {
-        std::fs::write(&self.config_path, config).unwrap();
+        let aside = self.config_path.with_extension("new");
+        std::fs::write(&aside, config).unwrap();
+        std::fs::rename(&aside, &self.config_path).unwrap();
     }
 
     /// Writes another configuration, sends the hangup, and waits for the log line that tells how

@@ -87,6 +87,11 @@ impl HeadScan {
             let at = self.scanned + found;
             let is_crlf = at > self.line_at && bytes[at - 1] == b'\r';
             let line_end = at - usize::from(is_crlf);
+            // The parser would refuse it too, but only once the head is whole, which may be never.
+            if let Some(found) = memchr::memchr(b'\r', &bytes[self.scanned..line_end]) {
+                self.within(self.scanned + found, limits)?;
+                return Err(HeadError::BareCr);
+            }
             // Before anything else is said of the line, and without its CR, so that the verdict
             // is the same when the bytes before came alone.
             self.within(line_end, limits)?;
@@ -107,11 +112,11 @@ impl HeadScan {
             self.line_at = at + 1;
             self.scanned = at + 1;
         }
-        // An unfinished line: a bare CR in it will be the parser's to refuse, unless the line
-        // end that the parser waits for never comes.
+        // An unfinished line may hold a bare CR as well.
         if let Some(found) = memchr::memchr(b'\r', &bytes[self.scanned..])
             && self.scanned + found + 1 < bytes.len()
         {
+            self.within(self.scanned + found, limits)?;
             return Err(HeadError::BareCr);
         }
         self.scanned = bytes.len() - usize::from(bytes.last() == Some(&b'\r'));
@@ -228,12 +233,16 @@ mod tests {
         let method = [[b'a'; 33].as_slice(), b"\n"].concat();
         let folded = [b"GET / HTTP/1.1\r\n".as_slice(), &[b'b'; 201], b"\n"].concat();
         let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a: b\r\n".repeat(7)].concat();
+        let bare = b"GET / HTTP/1.1\r\na: b\rc\r\nd\r\n\r\r\n".to_vec();
+        let late = [folded.strip_suffix(b"\n").unwrap(), b"b\rb\r\n"].concat();
         for (head, verdict) in [
             (&full, Ok(Some(full.len()))),
             (&long, Err(HeadError::FieldTooLarge)),
             (&method, Err(HeadError::Method)),
             (&folded, Err(HeadError::FieldTooLarge)),
             (&many, Err(HeadError::TooManyFields)),
+            (&bare, Err(HeadError::BareCr)),
+            (&late, Err(HeadError::FieldTooLarge)),
         ] {
             assert_eq!(scan(head), verdict);
             for cut in 1..head.len() {
@@ -254,6 +263,15 @@ mod tests {
         assert_eq!(scan(b"GET / HTTP/1.1\nHost"), Err(HeadError::BareLf));
         assert_eq!(scan(b"GET / HTTP/1.1\rHost"), Err(HeadError::BareCr));
         assert_eq!(scan(b"GET / HTTP/1.1\r\r"), Err(HeadError::BareCr));
+        assert_eq!(scan(b"GET / HTTP/1.1\r\r\n"), Err(HeadError::BareCr));
+        assert_eq!(
+            scan(b"GET / HTTP/1.1\r\na: b\r\n\r\r\n"),
+            Err(HeadError::BareCr)
+        );
+        assert_eq!(
+            scan(b"GET / HTTP/1.1\r\na: b\rc\r\nd"),
+            Err(HeadError::BareCr)
+        );
         assert_eq!(scan(b"\n"), Err(HeadError::BareLf));
         assert_eq!(scan(b"\r\n"), Err(HeadError::StartLine));
     }

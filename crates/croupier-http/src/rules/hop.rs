@@ -76,6 +76,23 @@ pub fn is_listed(field: &Field<'_>, fields: &Fields) -> bool {
         .any(|member| member.eq_ignore_ascii_case(field.raw_name))
 }
 
+/// How many more proxies a request may pass, when it says so in lawful form (RFC 9110 section
+/// 7.6.2). Binding for OPTIONS and TRACE only.
+#[must_use]
+pub fn forwards_left(fields: &Fields) -> Option<u64> {
+    let mut lines = fields.all(Name::MAX_FORWARDS);
+    let (Some(value), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    // 18 digits need no further arithmetic.
+    let is_number = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    is_number.then(|| {
+        value
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))
+    })
+}
+
 /// The fields a response's `Connection` names. Framing fields are never dropped by it: a
 /// response that names them is only odd.
 #[must_use]
@@ -128,7 +145,7 @@ pub fn may_trail(field: &Field<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_alias, is_posing, may_trail};
+    use super::{forwards_left, is_alias, is_posing, may_trail};
     use crate::fields::Fields;
 
     #[test]
@@ -138,6 +155,28 @@ mod tests {
         }
         assert!(!is_posing(b"X-Forward") && !is_posing(b"X-Custom"));
         assert!(is_alias(b"Transfer_Encoding") && !is_alias(b"Transfer-Encoding"));
+    }
+
+    #[test]
+    fn how_far_a_request_may_go() {
+        let of = |values: &[&str]| {
+            let mut fields = Fields::new();
+            for value in values {
+                fields.push(b"Max-Forwards", value.as_bytes());
+            }
+            forwards_left(&fields)
+        };
+        assert_eq!((of(&["0"]), of(&["10"])), (Some(0), Some(10)));
+        for values in [
+            &[][..],
+            &[""],
+            &["-1"],
+            &["1, 2"],
+            &["1", "1"],
+            &["9999999999999999999"],
+        ] {
+            assert_eq!(of(values), None, "{values:?}");
+        }
     }
 
     #[test]

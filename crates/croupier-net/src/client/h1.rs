@@ -59,6 +59,9 @@ impl ClientLimits {
     }
 }
 
+/// While a worker drains, whoever has just come in has this long for the first byte of a request.
+const FIRST_TIME_DRAINING: Duration = Duration::from_secs(1);
+
 /// A client connection. One exchange at a time runs on it; answers leave in order.
 #[derive(Debug)]
 pub struct ClientConn {
@@ -119,14 +122,29 @@ impl ClientConn {
         } else {
             times.idle
         };
-        self.timer.arm(local.timers.after(time));
+        let deadline = local.timers.after(time);
+        self.timer.arm(deadline);
+        let mut hurries = false;
         poll_fn(|cx| {
-            if local.is_draining() && self.served > 0 || self.timer.is_expired(cx) {
+            let filled = self.wire.poll_fill(cx);
+            if filled.is_ready() {
+                return filled.map(|filled| matches!(filled, Ok(count) if count > 0));
+            }
+            if local.is_draining() {
+                // A request that has arrived already is still served.
+                if self.served > 0 && self.wire.is_surely_quiet() {
+                    return Poll::Ready(false);
+                }
+                if !hurries {
+                    hurries = true;
+                    let soon = local.timers.after(Some(FIRST_TIME_DRAINING));
+                    self.timer.arm(deadline.min(soon));
+                }
+            }
+            if self.timer.is_expired(cx) {
                 return Poll::Ready(false);
             }
-            self.wire
-                .poll_fill(cx)
-                .map(|filled| matches!(filled, Ok(count) if count > 0))
+            Poll::Pending
         })
         .await
     }
@@ -387,7 +405,7 @@ impl ClientConn {
         let unread = self.farewell == Farewell::Lingering
             || !self.wire.has_received_all()
             || !self.wire.input.is_empty();
-        if !unread && self.served > 0 {
+        if !unread && (self.served > 0 || self.wire.local.is_draining()) {
             return;
         }
         let wire = &mut self.wire;

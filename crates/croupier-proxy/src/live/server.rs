@@ -132,6 +132,12 @@ impl Server {
         &self.place
     }
 
+    /// Could it be picked at `now`, as far as it is known?
+    #[must_use]
+    pub fn is_due(&self, now: u64) -> bool {
+        now >= self.aside_until.load(Ordering::Relaxed)
+    }
+
     /// May it be picked at `now`, milliseconds since the process began? When a pause has just
     /// ended, the caller becomes the one probe and others are told no for a while.
     #[must_use]
@@ -220,7 +226,7 @@ mod tests {
     #[test]
     fn a_dead_server_is_tried_by_one_request_a_pause_and_pauses_grow() {
         let server = server();
-        assert!(server.admits(10));
+        assert!(server.is_due(10) && server.admits(10));
         assert!(server.failed_to_connect(10).is_some());
         assert!(
             server.failed_to_connect(10).is_none(),
@@ -243,8 +249,15 @@ mod tests {
         let server = server();
         server.failed_to_connect(0);
         assert!(!server.admits(500));
+        assert!(
+            server.is_due(1500) && server.is_due(1500),
+            "asking claims nothing"
+        );
         assert!(server.admits(1500));
-        assert!(!server.admits(1501), "only one probe");
+        assert!(
+            !server.is_due(1501) && !server.admits(1501),
+            "only one probe"
+        );
         server.succeeded();
         assert!(server.admits(1502));
         assert_eq!(server.aside_until(), 0);

@@ -29,6 +29,8 @@ pub(crate) struct Pump {
     pipe: Option<Pipe>,
     /// Body bytes handed on.
     pub(crate) moved: u64,
+    /// How many may be; one more and it stops, before the sink can take the body for whole.
+    moved_max: u64,
     /// Whom we wait for when `poll` is pending.
     pub(crate) waits_for: Side,
 }
@@ -53,11 +55,17 @@ const ROUNDS_MAX: usize = 32;
 
 impl Pump {
     pub(crate) fn new() -> Self {
+        Self::up_to(None)
+    }
+
+    /// One that stops when it has moved more than `moved_max` bytes.
+    pub(crate) fn up_to(moved_max: Option<u64>) -> Self {
         Self {
             state: State::Streaming,
             trailers: None,
             pipe: None,
             moved: 0,
+            moved_max: moved_max.unwrap_or(u64::MAX),
             waits_for: Side::Source,
         }
     }
@@ -89,6 +97,9 @@ impl Pump {
         pipes: &Pipes,
     ) -> Poll<Result<(), Failure>> {
         for _ in 0..ROUNDS_MAX {
+            if self.moved > self.moved_max {
+                self.stop();
+            }
             match self.state {
                 State::Streaming => {
                     if self.pipe.is_some() || source.raw().is_some() {

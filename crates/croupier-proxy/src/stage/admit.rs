@@ -3,10 +3,13 @@
 
 use std::borrow::Cow;
 
+use croupier_http::{Method, rules::hop};
+
 use crate::{
     answer::{Answer, Bytes, Made},
     exchange::Exchange,
     fault::{Code, Fault},
+    incoming::Incoming,
     page,
     plan::Action,
 };
@@ -15,7 +18,7 @@ use crate::{
 pub(crate) fn run(x: &mut Exchange) -> Option<Answer> {
     let route = x.route_plan()?;
     match &route.action {
-        Action::Pool(_) => None,
+        Action::Pool(_) => last_hop(&x.incoming),
         Action::Redirect { to, status } => {
             let location = to.expand(x.incoming.scheme, &x.incoming.target, &route.path);
             Some(Answer::Made(Made {
@@ -45,4 +48,18 @@ pub(crate) fn run(x: &mut Exchange) -> Option<Answer> {
             Some(Answer::Made(page::error(&x.incoming, status, fault)))
         }
     }
+}
+
+/// A question about the way that may go no further is ours to answer.
+fn last_hop(incoming: &Incoming) -> Option<Answer> {
+    let ends_here = incoming.head.method == Method::Options
+        && hop::forwards_left(&incoming.head.fields) == Some(0);
+    ends_here.then(|| {
+        Answer::Made(Made {
+            status: 204,
+            body: Bytes::Own(Vec::new()),
+            content_type: Cow::Borrowed(""),
+            lines: vec![(Cow::Borrowed("allow"), Cow::Borrowed(page::ALLOW))],
+        })
+    })
 }

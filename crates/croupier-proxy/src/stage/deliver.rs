@@ -79,7 +79,7 @@ async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
     } else {
         BodyLen::Length(length)
     };
-    let declared = is_head.then_some(length);
+    let declared = (is_head && length_may_be_declared(made.status)).then_some(length);
     conn.send_head(&head, framing, declared, &MadeLines { x, made });
     x.tally.status = made.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
@@ -146,9 +146,14 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     x.worker.local.take_back_response(head);
 }
 
+/// May an answer to HEAD speak of the length that GET would get (RFC 9110 section 8.6)?
+fn length_may_be_declared(status: u16) -> bool {
+    !matches!(status, 204 | 304)
+}
+
 /// The length that a response without body speaks of.
 fn declared(x: &Exchange, head: &ResponseHead) -> Option<u64> {
-    if x.incoming.head.method != Method::Head {
+    if x.incoming.head.method != Method::Head || !length_may_be_declared(head.status) {
         return None;
     }
     let value = head.fields.get(Name::CONTENT_LENGTH)?;

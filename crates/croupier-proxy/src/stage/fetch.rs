@@ -65,15 +65,15 @@ pub(crate) async fn run(
     let attempts_max = u32::try_from((plan.servers.len() + 1).min(ATTEMPTS_MAX)).unwrap_or(1);
     let mut tried: Vec<usize> = Vec::new();
     let mut line = Line::Any;
+    let mut index = pick(x, pool, &tried).ok_or(Code::ProxyPoolEmpty)?;
     loop {
-        let index = pick(x, pool, &tried).ok_or(Code::ProxyPoolEmpty)?;
         let server = &plan.servers[index].0;
         x.tally.attempts += 1;
         if x.tally.attempts > 1 {
             x.worker.cells.server_retry(server.slot);
         }
         x.tally.server = Some(Arc::clone(server));
-        let mut upload = Pump::new();
+        let mut upload = Pump::up_to(installed.plan.limits.body_bytes);
         let mut sent = Sent::Nothing;
         let attempt = attempt(
             x,
@@ -99,19 +99,22 @@ pub(crate) async fn run(
                 Repeatable::No
             },
         };
-        match may_retry(fault.code, progress) {
-            Ok(()) => x.failed(fault),
-            Err(reason) => {
-                x.tally.no_retry = reason;
-                return Err(fault);
-            }
+        if let Err(reason) = may_retry(fault.code, progress) {
+            x.tally.no_retry = reason;
+            return Err(fault);
         }
-        x.tally.fault = None;
         if fault.code == Code::OriginReusedClosed {
             line = Line::Fresh;
         } else {
             tried.push(index);
         }
+        let Some(next) = pick(x, pool, &tried) else {
+            x.tally.no_retry = "servers";
+            return Err(fault);
+        };
+        x.failed(fault);
+        x.tally.fault = None;
+        index = next;
     }
 }
 
@@ -121,12 +124,17 @@ fn pick(x: &Exchange, pool: PoolId, tried: &[usize]) -> Option<usize> {
     let servers = &x.installed.plan.pool(pool).servers;
     let mut turn = x.installed.turns[pool.0].borrow_mut();
     let now = x.worker.coarse_ms();
-    turn.pick(|index| !tried.contains(&index) && servers[index].0.admits(now))
-        .or_else(|| {
-            (0..servers.len())
-                .filter(|index| !tried.contains(index))
-                .min_by_key(|&index| servers[index].0.aside_until())
-        })
+    let may = |index: usize| !tried.contains(&index) && servers[index].0.has_address();
+    // Only whom the turn has come to is claimed: the probe of a server that was put aside must
+    // not be spent on a request that goes elsewhere.
+    while let Some(index) = turn.pick(|index| may(index) && servers[index].0.is_due(now)) {
+        if servers[index].0.admits(now) {
+            return Some(index);
+        }
+    }
+    (0..servers.len())
+        .filter(|&index| may(index))
+        .min_by_key(|&index| servers[index].0.aside_until())
 }
 
 /// A fault that is the server's own counts against it.
@@ -173,7 +181,7 @@ async fn attempt(
     upload: &mut Pump,
     sent: &mut Sent,
 ) -> Result<Answer, Fault> {
-    let mut lease = borrow(x, conn, pool, server, line).await?;
+    let mut lease = borrow(x, conn, pool, server, (line, deadline)).await?;
     let times = send_head(x, pool, &mut lease)?;
     let mut response = x.worker.local.lend_response();
     // A connection at hand takes no time worth a clock.
@@ -232,7 +240,7 @@ async fn borrow(
     conn: &ClientConn,
     pool: &PoolPlan,
     server: &Arc<Server>,
-    line: Line,
+    (line, deadline): (Line, Tick),
 ) -> Result<Lease, Fault> {
     let worker = &x.worker;
     if line == Line::Any {
@@ -254,9 +262,14 @@ async fn borrow(
     let address = server.address().ok_or(Code::ProxyPoolEmpty)?;
     let time = x.route_plan().and_then(|route| route.times.connect);
     let began = Instant::now();
-    let transport = dial(&address, time, &conn.timer)
+    let timers = &worker.local.timers;
+    let until = timers.after(time).min(deadline);
+    let transport = dial(&address, until, &conn.timer)
         .await
-        .map_err(|error| connect_fault(&error))?;
+        .map_err(|error| match error {
+            NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
+            error => connect_fault(&error),
+        })?;
     x.tally.connect = Some(began.elapsed());
     let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
     Ok(Lease::new(

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use croupier_http::{Field, Name, NameSet, fields::members, rules::hop};
+use croupier_http::{Field, Method, Name, NameSet, fields::members, rules::hop};
 use croupier_net::side::Outgoing;
 use croupier_telemetry::text;
 
@@ -40,6 +40,10 @@ impl Outgoing for RequestLines<'_> {
         if !incoming.is_trusted {
             drop = drop.union(hop::FORWARDED);
         }
+        let forwards_left = self.forwards_left();
+        if forwards_left.is_some() {
+            drop.insert(Name::MAX_FORWARDS);
+        }
         for field in fields.iter() {
             if drop.contains(field.name) || field.name == Name::OTHER && self.drops(&field) {
                 continue;
@@ -47,6 +51,14 @@ impl Outgoing for RequestLines<'_> {
             emit(field.raw_name, field.value);
         }
         self.own_lines(emit);
+        if let Some(left) = forwards_left
+            && !edits.dropped().contains(Name::MAX_FORWARDS)
+        {
+            self.x.worker.with_scratch(|value| {
+                text::number(value, left.saturating_sub(1));
+                emit(Name::MAX_FORWARDS.as_str().as_bytes(), value);
+            });
+        }
         for (name, value) in &edits.lines {
             emit(name, value);
         }
@@ -54,6 +66,14 @@ impl Outgoing for RequestLines<'_> {
 }
 
 impl RequestLines<'_> {
+    /// Binding for OPTIONS alone, since TRACE does not come this far.
+    fn forwards_left(&self) -> Option<u64> {
+        let head = &self.x.incoming.head;
+        (head.method == Method::Options)
+            .then(|| hop::forwards_left(&head.fields))
+            .flatten()
+    }
+
     fn drops(&self, field: &Field<'_>) -> bool {
         let incoming = &self.x.incoming;
         hop::is_alias(field.raw_name)

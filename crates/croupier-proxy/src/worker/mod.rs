@@ -3,6 +3,8 @@
 
 pub(crate) mod command;
 
+pub(crate) mod entrance;
+
 pub(crate) mod spawn;
 
 use std::{

@@ -11,14 +11,20 @@ use croupier_config::{
 use super::{Code, config_file, config_tests, question};
 use crate::terminal::{self, Paint, count};
 
-/// Prints every problem with its place. Exit code 0: valid, 1: not.
+const NOTES: &str = "\
+Prints every problem with its place, and runs the `[[test]]` entries of the
+config through the code that routes live requests. Nothing is opened, bound or
+looked up. Exit code 0: valid, 1: not.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Arguments {
-    /// The config; else `croupier.toml` here, then `/etc/croupier/croupier.toml`
+    /// The config [default: croupier.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// For people, or one JSON object for programs
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    /// For people (`text`, the default), or one JSON object
+    #[arg(long, value_enum, value_name = "text|json", default_value_t = Format::Text)]
+    #[arg(hide_default_value = true, hide_possible_values = true)]
     format: Format,
     /// A warning is as bad as an error
     #[arg(long)]

@@ -82,7 +82,7 @@ fn judge(test: &Test, explanation: &Explanation, tell: &mut dyn FnMut(String, St
         if let Some(expected) = expected
             && got != Some(expected.value.as_str())
         {
-            let came = got.map_or(format!("no {what}"), |got| format!("{what} `{got}`"));
+            let came = got.map_or_else(|| format!("no {what}"), |got| format!("{what} `{got}`"));
             tell(format!("{what} `{}`", expected.value), came, expected.span);
         }
     };
@@ -94,9 +94,10 @@ fn judge(test: &Test, explanation: &Explanation, tell: &mut dyn FnMut(String, St
     if let Some(expected) = &expect.status
         && got.status != Some(expected.value)
     {
-        let came = got
-            .status
-            .map_or("no status".to_owned(), |status| format!("status {status}"));
+        let came = got.status.map_or_else(
+            || "no status".to_owned(),
+            |status| format!("status {status}"),
+        );
         tell(format!("status {}", expected.value), came, expected.span);
     }
 }
@@ -112,11 +113,7 @@ fn failure(
     Diagnostic::error(codes::TEST_FAILED, span, message)
         .here(happens(explanation))
         .and(test.request.span, "this request")
-        .help(format!(
-            "`croupier explain {} '{}'` tells how it came about",
-            request.method,
-            request.url()
-        ))
+        .help(format!("`{}` tells more", request.command()))
 }
 
 /// What happens to the request, in a few words.

@@ -16,21 +16,30 @@ use super::{
 };
 use crate::terminal::{self, Paint};
 
-/// `croupier explain POST https://shop.example.com/api/items -H 'Accept: text/html'` tells which
-/// site, route and pool take the request. `croupier explain C201` and
-/// `croupier explain client.framing` tell what a code means.
+const USAGE: &str = "\
+croupier explain [OPTIONS] [METHOD] URL
+       croupier explain CODE";
+
+const NOTES: &str = "\
+Examples:
+  croupier explain POST http://shop.example.com/x -H 'Accept: text/html'
+                                     which site, route and pool take the request
+  croupier explain C201              what a code of a config problem means
+  croupier explain client.framing    what a fault in the log means";
+
 #[derive(Debug, clap::Args)]
+#[command(override_usage = USAGE, after_help = NOTES)]
 pub(super) struct Arguments {
     /// A URL, a method and a URL, or a code
-    #[arg(value_names = ["METHOD", "URL"], num_args = 1..=2, required = true)]
+    #[arg(value_name = "WORDS", num_args = 1..=2, required = true)]
     words: Vec<String>,
-    /// A header line of the request; give it again for more
+    /// A header line of the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// The client's address
     #[arg(long, value_name = "IP")]
     client: Option<IpAddr>,
-    /// The config; else `croupier.toml` here, then `/etc/croupier/croupier.toml`
+    /// The config [default: croupier.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -50,14 +59,9 @@ pub(super) fn run(arguments: &Arguments) -> Code {
                 terminal::out(&page);
                 return Code::Done;
             }
-            if is_like_a_code(word) {
+            if let Some(meant) = meant(word) {
                 let message = format!("no code is named `{word}`");
-                terminal::error(
-                    &message,
-                    &[
-                        "`croupier reference config` lists those of configs, `croupier reference faults` faults",
-                    ],
-                );
+                terminal::error(&message, &[&meant]);
                 return Code::Usage;
             }
             ("GET", word.as_str())
@@ -110,8 +114,8 @@ fn page(word: &str) -> Option<String> {
     };
     Some(format!(
         "{word}, a fault\n\n{}.\n\n  status   {status}\n  retried  {}\n\n\
-         The word is the same in the access log (`fault`), in the process log, in the metric\n\
-         `croupier_faults_total` and on the error page.\n",
+         The word is the same in the access log (`fault`), in the process log, in the\n\
+         metric `croupier_faults_total` and on the error page.\n",
         capitalized(code.sentence()),
         fault::retried(code),
     ))
@@ -124,10 +128,21 @@ fn capitalized(sentence: &str) -> String {
     })
 }
 
-/// `C123`: nobody's host.
-fn is_like_a_code(word: &str) -> bool {
+/// What to do about a word that is more likely a slip in a code than a host.
+fn meant(word: &str) -> Option<String> {
     let digits = word.strip_prefix(['C', 'c']).unwrap_or_default();
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some("`croupier reference config` ends with a list of them".into());
+    }
+    let shared = |code: &str| {
+        let pairs = code.bytes().zip(word.bytes());
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let codes = fault::Code::ALL.iter().map(|code| code.as_str());
+    let nearest = codes.max_by_key(|code| shared(code))?;
+    // The side, its dot, and the beginning of what may go wrong there.
+    let is_near = shared(nearest) >= nearest.find('.')? + 4;
+    is_near.then(|| format!("did you mean `{nearest}`? A host is written `http://{word}/`"))
 }
 
 /// Columns of the labels.

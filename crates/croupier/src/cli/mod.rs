@@ -39,12 +39,7 @@ impl From<Code> for ExitCode {
 
 /// A reverse proxy that deals each request to a server inside
 #[derive(Debug, Parser)]
-#[command(name = "croupier", version, max_term_width = 80)]
-#[command(
-    subcommand_value_name = "COMMAND",
-    subcommand_help_heading = "Commands"
-)]
-#[command(disable_help_subcommand = true)]
+#[command(name = "croupier", version, after_help = NOTES, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -56,12 +51,12 @@ enum Verb {
     Run(run::Arguments),
     /// Run without a config file: one address before one or more servers
     Proxy(proxy::Arguments),
-    /// Check a config and run the tests in it; nothing is started
-    #[command(visible_alias = "validate", short_flag = 't')]
+    /// Check a config and run the tests in it (also: validate)
+    #[command(alias = "validate", short_flag = 't')]
     Check(check::Arguments),
     /// Say what would happen to a request, or what a code means
     Explain(explain::Arguments),
-    /// Ask the running proxy to reload its config, and wait for the verdict
+    /// Ask the running proxy to reload its config; wait for the verdict
     Reload(reload::Arguments),
     /// Print the JSON Schema of the config
     Schema,
@@ -71,6 +66,13 @@ enum Verb {
     #[command(hide = true)]
     Reference(reference::Arguments),
 }
+
+const NOTES: &str = "\
+The config is `croupier.toml` in this directory, else
+`/etc/croupier/croupier.toml`, unless `-c FILE` names another.
+
+Exit codes: 0 well, 1 config or start failed, 2 wrong usage, 3 stopped but
+connections were cut, 4 nobody at the control socket.";
 
 const FIRST_STEPS: &str = "\
 croupier: a reverse proxy that deals each request to a server inside

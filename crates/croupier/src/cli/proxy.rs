@@ -6,14 +6,19 @@ use croupier_control::{Options, Source};
 use super::{Code, run::ended};
 use crate::terminal::{self, Paint};
 
-/// Requests go to the servers in turn; a dead one is left out until it is back.
+const NOTES: &str = "\
+ADDRESS is `:8080`, `127.0.0.1:8080`, `localhost:8080`, `unix:/path`, or
+`app.example.com:8080` to answer for that host only. SERVER is `host:port` or
+`unix:/path`. Requests go to the servers in turn; a dead one is left out until
+it is back.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Arguments {
-    /// Where to listen: `:8080`, `127.0.0.1:8080`, `unix:/path`, or `app.example.com:8080` to
-    /// answer for that host only
+    /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
     from: String,
-    /// A server: `host:port` or `unix:/path`; give it again for more
+    /// A server; may be repeated
     #[arg(long, value_name = "SERVER", required = true, num_args = 1..)]
     to: Vec<String>,
 }

@@ -119,6 +119,18 @@ impl Request {
         format!("{}://{}{}", self.scheme, self.authority(), self.target)
     }
 
+    /// The command that explains it, to be typed in a shell.
+    pub(super) fn command(&self) -> String {
+        let mut command = format!("croupier explain {} {}", self.method, quoted(&self.url()));
+        for (name, value) in &self.headers {
+            command.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
+        }
+        if let Some(client) = self.client {
+            command.push_str(&format!(" --client {client}"));
+        }
+        command
+    }
+
     fn authority(&self) -> String {
         match self.port {
             Some(port) => format!("{}:{port}", self.host),
@@ -163,9 +175,29 @@ impl Request {
     }
 }
 
+/// As one word of a shell command.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Request;
+
+    #[test]
+    fn the_command_is_ready_for_a_shell() {
+        let headers = vec![("X-A".to_owned(), "it's".to_owned())];
+        let request = Request::new("GET", "http://a.example/x?y", headers, None).unwrap();
+        assert_eq!(
+            request.command(),
+            "croupier explain GET 'http://a.example/x?y' -H 'X-A: it'\\''s'"
+        );
+    }
 
     #[test]
     fn urls_as_people_write_them() {

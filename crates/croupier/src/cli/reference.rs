@@ -75,7 +75,7 @@ fn section(command: &clap::Command, page: &mut String) {
         let _ = writeln!(page, "{short}.");
     }
     let aliases: Vec<String> = command
-        .get_visible_aliases()
+        .get_all_aliases()
         .map(|alias| format!("`croupier {alias}`"))
         .chain(
             command
@@ -86,12 +86,13 @@ fn section(command: &clap::Command, page: &mut String) {
     if !aliases.is_empty() {
         let _ = writeln!(page, "Also: {}.", aliases.join(", "));
     }
-    if let Some(long) = about(command.get_long_about()) {
-        let _ = writeln!(page, "\n{long}");
-    }
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
-    let _ = write!(page, "\n```text\n{usage}\n```\n");
+    let notes = command
+        .get_after_help()
+        .map(|notes| format!("\n{notes}\n"))
+        .unwrap_or_default();
+    let _ = write!(page, "\n```text\n{usage}\n{notes}```\n");
     let arguments: Vec<&clap::Arg> = command
         .get_arguments()
         .filter(|argument| argument.get_id() != "help" && !argument.is_hide_set())
@@ -105,7 +106,9 @@ fn section(command: &clap::Command, page: &mut String) {
         let values: Vec<String> = argument
             .get_possible_values()
             .iter()
-            .filter(|_| argument.get_action().takes_values())
+            .filter(|_| {
+                argument.get_action().takes_values() && !argument.is_hide_possible_values_set()
+            })
             .map(|value| format!("`{}`", value.get_name()))
             .collect();
         let mut help = help.unwrap_or_default();
@@ -114,10 +117,12 @@ fn section(command: &clap::Command, page: &mut String) {
         }
         if let [default] = argument.get_default_values()
             && argument.get_action().takes_values()
+            && !argument.is_hide_default_value_set()
         {
             let _ = write!(help, " (default `{}`)", default.to_string_lossy());
         }
-        let _ = writeln!(page, "| `{}` | {help} |", spelling(argument));
+        let spelling = spelling(argument).replace('|', "\\|");
+        let _ = writeln!(page, "| `{spelling}` | {help} |");
     }
 }
 

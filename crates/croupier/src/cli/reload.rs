@@ -8,15 +8,17 @@ use std::{
 use super::{Code, config_file};
 use crate::terminal::{self, Paint};
 
-/// The config is read here first, to find the control socket (`server.admin`); a broken one is
-/// refused without asking. The verdict is the running process's own.
+const NOTES: &str = "\
+The config is read here first, to find the control socket (`server.admin`); a
+broken one is refused without asking. The verdict is the running process's own.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Arguments {
-    /// The config of the running proxy; else `croupier.toml` here, then
-    /// `/etc/croupier/croupier.toml`
+    /// The config of the running proxy [default: croupier.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The control socket, when no config is to be read for it
+    /// The control socket, instead of reading a config for it
     #[arg(long, value_name = "SOCKET", conflicts_with = "config")]
     admin: Option<String>,
 }

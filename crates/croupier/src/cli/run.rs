@@ -7,13 +7,17 @@ use croupier_control::{BootError, Exit, Options, Source};
 use super::{Code, config_file};
 use crate::terminal::{self, Paint};
 
-/// The log goes to standard error, the access log where the config says.
-///
-/// Signals: HUP reloads the config, USR1 opens log files again, TERM and INT stop within
-/// `server.shutdown_grace` (a second one stops at once), QUIT waits for all exchanges.
+const NOTES: &str = "\
+The log goes to standard error, the access log where the config says.
+
+Signals: HUP reloads the config, USR1 opens log files again, TERM and INT stop
+within `server.shutdown_grace` (a second one stops at once), QUIT waits for all
+exchanges to end.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(super) struct Arguments {
-    /// The config; else `croupier.toml` here, then `/etc/croupier/croupier.toml`
+    /// The config [default: croupier.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -39,10 +39,15 @@ use tail::Tail;
 const PORT: u16 = 8080;
 const METRICS_PORT: u16 = 9145;
 
-/// Type 1, 2 or 3 to stop a server and again to start it, and watch requests move.
+const NOTES: &str = "\
+Three small servers and the real proxy before them, in this process, on
+127.0.0.1. Type 1, 2 or 3 to stop a server and again to start it, and watch
+requests move.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = NOTES)]
 pub(crate) struct Arguments {
-    /// Play a scripted round without a terminal, print a summary and end
+    /// Play a scripted round without a keyboard, and end
     #[arg(long)]
     once: bool,
     /// The proxy's port; else 8080, or any that is free

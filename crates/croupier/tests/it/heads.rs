@@ -198,7 +198,7 @@ fn a04_names_with_an_underscore_stay_here() {
     assert_eq!(origin.requests().pop().unwrap().text(), "hello");
     // garden 117: alone it frames nothing, so what follows is read as a request.
     let mut client = Client::connect(proxy.address());
-    client.send("GET / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\nhello\0");
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\nhello\r\n\r\n");
     assert_eq!(client.read_response().status, 200);
     assert_eq!(client.read_response().status, 400);
     client.expect_close(CLOSE);

@@ -432,6 +432,31 @@ fn f16_a_loop_ends() {
 }
 
 #[test]
+fn garden_178_a_question_that_may_go_no_further_is_answered_here() {
+    let origin =
+        Origin::start(|request| Reply::ok(request.headers.all("max-forwards").join(" | ")));
+    let proxy = in_front_of(&origin);
+    let ask_with = |method: &str, lines: &str| {
+        let mut client = Client::connect(proxy.address());
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n{lines}\r\n"));
+        client.read_response()
+    };
+    let answer = ask_with("OPTIONS", "Max-Forwards: 0\r\n");
+    assert_eq!(answer.status, 204);
+    assert!(answer.headers.has_token("allow", "OPTIONS"));
+    assert_eq!(origin.requests(), []);
+    for (method, lines, seen) in [
+        ("OPTIONS", "Max-Forwards: 10\r\n", "9"),
+        ("OPTIONS", "Max-Forwards: x\r\n", "x"),
+        ("OPTIONS", "", ""),
+        ("GET", "Max-Forwards: 0\r\n", "0"),
+    ] {
+        assert_eq!(ask_with(method, lines).text(), seen, "{method} {lines}");
+    }
+    assert_eq!(ask_with("TRACE", "Max-Forwards: 0\r\n").status, 405);
+}
+
+#[test]
 fn a19_no_other_protocol_is_smuggled_in() {
     let origin = Origin::start(|_| Reply::ok("plain"));
     let proxy = in_front_of(&origin);

@@ -3,8 +3,6 @@
 //!
 //! Rows A07 and A08 of the catalogue, and payload `g173`.
 
-use std::time::Duration;
-
 use croupier_testkit::{Client, Ended, Event, Failure, Origin, Proxy, Reply, closed_address};
 
 use crate::{

@@ -7,6 +7,12 @@ use croupier_testkit::{Connections, Load, Signal, wait_until};
 
 use crate::prelude::{Client, Origin, Proxy, Reply, SOON, config, config_with, metric, start};
 
+/// What a refused start says, whatever the width of its lines.
+fn said(exit: &croupier_testkit::Exit) -> String {
+    let words: Vec<_> = exit.stderr.split_whitespace().collect();
+    words.join(" ")
+}
+
 fn launch() -> croupier_testkit::Launch {
     Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"))
 }
@@ -90,8 +96,8 @@ fn a_unix_socket_in_use_or_a_file_in_the_way_stops_the_start() {
             path.display()
         ));
         assert_eq!(exit.code, Some(1));
-        assert!(exit.stderr.contains(why), "{}", exit.stderr);
-        assert!(exit.stderr.contains(&path.display().to_string()));
+        assert!(said(&exit).contains(why), "{}", exit.stderr);
+        assert!(said(&exit).contains(&path.display().to_string()));
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
 }
@@ -203,9 +209,9 @@ fn a_port_in_use_stops_the_start_with_a_remedy() {
     ] {
         let exit = launch().start_in_vain(&format!("[server]\n{server}\n{site}"));
         assert_eq!(exit.code, Some(1), "{server}: {}", exit.stderr);
-        assert!(exit.stderr.contains("in use"), "{}", exit.stderr);
-        assert!(exit.stderr.contains(&address.port().to_string()));
-        assert!(exit.stderr.contains("help"), "{}", exit.stderr);
+        assert!(said(&exit).contains("in use"), "{}", exit.stderr);
+        assert!(said(&exit).contains(&address.port().to_string()));
+        assert!(said(&exit).contains("help"), "{}", exit.stderr);
     }
 }
 
@@ -233,7 +239,7 @@ fn a_missing_directory_or_address_is_explained() {
         ));
         assert_eq!(exit.code, Some(1), "{}", exit.stderr);
         assert!(
-            exit.stderr.contains(listen) && exit.stderr.contains(why),
+            said(&exit).contains(listen) && said(&exit).contains(why),
             "{}",
             exit.stderr
         );
@@ -299,8 +305,6 @@ fn without_a_descriptor_for_a_server_the_client_gets_503_and_soon_an_answer() {
         config_with("workers = 1", &format!("proxy = \"{}\"", origin.address()))
     ));
     let mut client = Client::connect(proxy.address());
-    assert_eq!(client.get("/").status, 200);
-    assert_eq!(origin.kill_idle_connections(), 1);
     let mut crowd = Vec::new();
     let full = wait_until(SOON, || {
         crowd.push(Client::connect(proxy.address()));

@@ -192,7 +192,6 @@ fn a25_hosts() {
         "999.1.1.1",
         "1.2.3",
         "1.2.3.4.5",
-        "0x7f.1",
         "caf\u{e9}",
         "*",
         "*.a",
@@ -361,10 +360,55 @@ fn readings(path: &str) -> Vec<String> {
     all
 }
 
-#[test]
-fn f01_no_reading_of_an_open_path_is_a_guarded_one() {
-    let origin = echo();
-    let proxy = guarded(&origin);
+const EVASIONS: [&str; 44] = [
+    "/admin",
+    "/admin/",
+    "/admin/x",
+    "//admin",
+    "///admin",
+    "/./admin",
+    "/%61dmin",
+    "/%2561dmin",
+    "/admin%20",
+    "/admin%2e",
+    "/admin.",
+    "/admin;x",
+    "/admin;/x",
+    "/;x/admin",
+    "/admin%00",
+    "/admin%2f",
+    "/%2fadmin",
+    "/%2f%2fadmin",
+    "/x/../admin",
+    "/x/%2e%2e/admin",
+    "/x/..;/admin",
+    "/x/..%2fadmin",
+    "/x%2f..%2fadmin",
+    "/admin%5c",
+    "/%5cadmin",
+    "\\admin",
+    "/x\\..\\admin",
+    "/x/%252e%252e/admin",
+    "/x/..%252fadmin",
+    "/admin%09",
+    "/admin%3b",
+    "/admin%3bx",
+    "/admin%23",
+    "/admin%3f",
+    "/admin/..;/x",
+    "/%2e/admin",
+    "/.%2fadmin",
+    "/admin/%2e%2e/admin",
+    "/adm%69n",
+    "/%ef%bc%8fadmin",
+    "/admin%c2%a0",
+    "/.;/admin",
+    "/;/admin",
+    "/x/.%2e;/admin",
+];
+
+/// Ways to write `/admin` that somebody may read as such.
+fn evasions() -> Vec<String> {
     let dots = [
         "..",
         "%2e%2e",
@@ -395,55 +439,8 @@ fn f01_no_reading_of_an_open_path_is_a_guarded_one() {
         "%e0%80%af",
         "/%2e/",
     ];
-    let mut paths: Vec<String> = [
-        "/admin",
-        "/admin/",
-        "/admin/x",
-        "//admin",
-        "///admin",
-        "/./admin",
-        "/%61dmin",
-        "/%2561dmin",
-        "/admin%20",
-        "/admin%2e",
-        "/admin.",
-        "/admin;x",
-        "/admin;/x",
-        "/;x/admin",
-        "/admin%00",
-        "/admin%2f",
-        "/%2fadmin",
-        "/%2f%2fadmin",
-        "/x/../admin",
-        "/x/%2e%2e/admin",
-        "/x/..;/admin",
-        "/x/..%2fadmin",
-        "/x%2f..%2fadmin",
-        "/admin%5c",
-        "/%5cadmin",
-        "\\admin",
-        "/x\\..\\admin",
-        "/x/%252e%252e/admin",
-        "/x/..%252fadmin",
-        "/admin%09",
-        "/admin%3b",
-        "/admin%3bx",
-        "/admin%23",
-        "/admin%3f",
-        "/admin/..;/x",
-        "/%2e/admin",
-        "/.%2fadmin",
-        "/admin/%2e%2e/admin",
-        "/adm%69n",
-        "/%ef%bc%8fadmin",
-        "/admin%c2%a0",
-        "/.;/admin",
-        "/;/admin",
-        "/x/.%2e;/admin",
-    ]
-    .map(String::from)
-    .to_vec();
-    for prefix in ["", "/public", "/open", "/x"] {
+    let mut paths: Vec<String> = EVASIONS.map(String::from).to_vec();
+    for prefix in ["", "/open", "/x"] {
         for dot in dots {
             for slash in slashes {
                 paths.push(format!("{prefix}/x{slash}{dot}{slash}{dot}{slash}admin"));
@@ -452,6 +449,14 @@ fn f01_no_reading_of_an_open_path_is_a_guarded_one() {
             }
         }
     }
+    paths
+}
+
+#[test]
+fn f01_no_reading_of_an_open_path_is_a_guarded_one() {
+    let origin = echo();
+    let proxy = guarded(&origin);
+    let paths = evasions();
     let mut client = Client::connect(proxy.address());
     let mut passed = 0;
     for path in &paths {
@@ -469,12 +474,8 @@ fn f01_no_reading_of_an_open_path_is_a_guarded_one() {
         let seen = seen.strip_prefix("a ").unwrap();
         for reading in readings(seen) {
             let guarded = reading.eq("/admin") || reading.starts_with("/admin/");
-            // Below `/public` the prefix is taken off: `/public/admin` is the origin's `/admin`.
-            let meant = path.starts_with("/public")
-                && !path.contains("..")
-                && !path.to_lowercase().contains("%2e");
             assert!(
-                !guarded || meant,
+                !guarded,
                 "{path} reached the origin as {seen}, which reads as {reading}"
             );
         }
