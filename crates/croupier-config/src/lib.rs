@@ -4,6 +4,8 @@
 //! problem; [`Diagnostics`] holds all of them with their places. What a key means at run time is the business of
 //! the plan builder, one floor up, which sees only the model.
 
+#![forbid(unsafe_code)]
+
 pub mod codes;
 pub mod diagnostic;
 pub mod model;

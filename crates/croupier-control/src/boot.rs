@@ -6,16 +6,14 @@ use croupier_config::{Config, Diagnostics, model::AccessLog as LogChoice};
 use croupier_net::address::Address;
 use croupier_proxy::{Live, Plan, plan};
 use croupier_telemetry::{Counter, Level, WorkerCells, event, events};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot},
-};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     admin, drain,
     listeners::Listeners,
     logs::{self, Logs},
     reload, resolve,
+    signals::Watch,
     workers::Workers,
 };
 
@@ -170,17 +168,21 @@ pub fn run(source: Source, options: Options) -> Result<Exit, BootError> {
             log,
             signals,
         } = options;
+        let mut watch = match signals {
+            Signals::Ours => Some(Watch::new()?),
+            Signals::Not => None,
+        };
         let (sender, mut reloads) = mpsc::channel(16);
         let mut control = start(source, log, sender).await?;
         control.say_ready();
         if let Some(ready) = ready {
             ready(control.listeners.addresses());
         }
-        let how = match signals {
-            Signals::Ours => wait(&mut control, &mut reloads, stop.take()).await?,
-            Signals::Not => wait_for_stop(stop.take()).await,
+        let how = match &mut watch {
+            Some(watch) => wait(&mut control, watch, &mut reloads, stop.take()).await,
+            None => wait_for_stop(stop.take()).await,
         };
-        Ok(drain::run(control, how).await)
+        Ok(drain::run(control, how, watch).await)
     })
 }
 
@@ -264,40 +266,33 @@ impl Control {
 /// Waits for signals and orders; ends with how to stop.
 async fn wait(
     control: &mut Control,
+    watch: &mut Watch,
     orders: &mut mpsc::Receiver<admin::Order>,
     stop: Option<oneshot::Receiver<Stop>>,
-) -> Result<Stop, BootError> {
-    let watch = |kind| {
-        signal(kind).map_err(|error| BootError::System {
-            what: "cannot watch signals".into(),
-            error,
-            help: "",
-        })
-    };
-    let mut hup = watch(SignalKind::hangup())?;
-    let mut usr1 = watch(SignalKind::user_defined1())?;
-    let mut term = watch(SignalKind::terminate())?;
-    let mut int = watch(SignalKind::interrupt())?;
-    let mut quit = watch(SignalKind::quit())?;
+) -> Stop {
     let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
     let mut stop = std::pin::pin!(wait_for_stop(stop));
     loop {
         tokio::select! {
-            _ = hup.recv() => {
+            _ = watch.hup.recv() => {
                 let _ = reload::run(control).await;
             }
             Some(order) = orders.recv() => {
                 let verdict = reload::run(control).await;
                 let _ = order.verdict.send(verdict);
             }
-            _ = usr1.recv() => {
+            _ = watch.usr1.recv() => {
                 control.logs.reopen();
                 event(Level::Info, "logs.reopened", &[]);
             }
-            _ = term.recv() => return Ok(Stop::Bounded),
-            _ = int.recv() => return Ok(Stop::Bounded),
-            _ = quit.recv() => return Ok(Stop::Unbounded),
-            how = &mut stop => return Ok(how),
+            _ = watch.usr2.recv() => {
+                let help = "an upgrade of the running binary is not known yet; restart instead";
+                event(Level::Warn, "signal.ignored", &[("signal", &"USR2"), ("help", &help)]);
+            }
+            _ = watch.term.recv() => return Stop::Bounded,
+            _ = watch.int.recv() => return Stop::Bounded,
+            _ = watch.quit.recv() => return Stop::Unbounded,
+            how = &mut stop => return how,
             _ = tick.tick() => events::tick(),
         }
     }

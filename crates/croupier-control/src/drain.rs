@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use croupier_telemetry::{Level, event};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::boot::{Control, Exit, Stop};
+use crate::{
+    boot::{Control, Exit, Stop},
+    signals::Watch,
+};
 
 /// How long the last lines of the log may take.
 const LOG_TIME: Duration = Duration::from_secs(2);
 
 /// Ends everything. A second stop signal cuts what is left at once.
-pub(crate) async fn run(control: Control, how: Stop) -> Exit {
+pub(crate) async fn run(control: Control, how: Stop, watch: Option<Watch>) -> Exit {
     control.admin.drain();
     let grace = match how {
         Stop::Bounded => control.config.server.shutdown_grace.duration(),
@@ -21,7 +23,7 @@ pub(crate) async fn run(control: Control, how: Stop) -> Exit {
     event(Level::Info, "draining", &[("connections", &open)]);
     let cut = tokio::select! {
         cut = control.workers.drain(grace) => cut,
-        () = second_signal() => control.live.doors.open(),
+        () = second_signal(watch) => control.live.doors.open(),
     };
     control.listeners.clean_up();
     control.admin.clean_up();
@@ -37,15 +39,9 @@ pub(crate) async fn run(control: Control, how: Stop) -> Exit {
     Exit::Clean
 }
 
-async fn second_signal() {
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+async fn second_signal(watch: Option<Watch>) {
+    match watch.map_or_else(Watch::new, Ok) {
+        Ok(mut watch) => watch.stop().await,
+        Err(_) => std::future::pending().await,
     }
 }

@@ -4,6 +4,8 @@
 //! [`boot`] starts everything, top to bottom; [`reload`] reads, checks, builds, swaps and
 //! reports; [`drain`] lets everything end.
 
+#![forbid(unsafe_code)]
+
 pub mod boot;
 
 mod listeners;
@@ -12,6 +14,8 @@ mod workers;
 mod reload;
 
 mod drain;
+
+mod signals;
 
 mod resolve;
 

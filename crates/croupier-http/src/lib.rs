@@ -5,6 +5,8 @@
 //! [`h1`] for how bytes become heads and how a body ends, at [`rules`] for what a lawful
 //! message is and what must not pass through a proxy.
 
+#![forbid(unsafe_code)]
+
 pub mod authority;
 pub mod date;
 pub mod fields;

@@ -6,6 +6,8 @@
 //! add the heads of their side, [`side`] is the narrow waist that the proxy sees, [`splice`]
 //! and [`tunnel`] move bytes that nobody needs to look at.
 
+#![forbid(unsafe_code)]
+
 pub mod local;
 
 pub mod buffers;

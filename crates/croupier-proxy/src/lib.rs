@@ -3,6 +3,8 @@
 //! `Plan` is what the config means, `Live` is what is true now and outlives plans. Requests
 //! read the plan and touch live state; they never wait for whoever makes either.
 
+#![forbid(unsafe_code)]
+
 pub mod fault;
 pub mod incoming;
 

@@ -118,11 +118,12 @@ async fn run(
                 }
             }
             Command::Drain { grace, done } => {
+                // First, so that whoever is served from now on hears that this is the end.
+                worker.local.drain();
                 let all: Vec<_> = sockets.borrow_mut().drain().map(|(_, open)| open).collect();
                 for open in all {
                     close(&worker, open).await;
                 }
-                worker.local.drain();
                 let _ = done.send(drained(&worker, grace).await);
                 break;
             }

@@ -9,6 +9,8 @@
 //!
 //! Speaking: [`events`] is the process log on standard error, the only place that prints.
 
+#![forbid(unsafe_code)]
+
 pub mod access_log;
 mod cells;
 mod date;

@@ -20,6 +20,8 @@
 //!
 //! Nothing here sleeps in order to be right: wait on an [`Event`], a request, a log line or a
 //! closed connection. Every wait has a deadline, and what fails prints what was said on the wire.
+
+#![forbid(unsafe_code)]
 #![expect(
     clippy::panic,
     clippy::unwrap_used,

@@ -192,7 +192,12 @@ fn log_format(text: &str) -> Result<LogFormat, Complaint> {
         });
     }
     let mut is_open = false;
-    for c in text.chars() {
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        // Outside of a field, a doubled brace is the brace itself.
+        if !is_open && (c == '{' || c == '}') && rest.next_if_eq(&c).is_some() {
+            continue;
+        }
         if (c == '{' && is_open) || (c == '}' && !is_open) {
             return Err(Complaint::new(format!("a stray `{c}` in the format"))
                 .help("every `{` is closed by a `}`, as in `{status}`"));
@@ -203,4 +208,19 @@ fn log_format(text: &str) -> Result<LogFormat, Complaint> {
         return Err(Complaint::new("a `{` in the format is not closed"));
     }
     Ok(LogFormat::Template(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::log_format;
+
+    #[test]
+    fn braces_of_a_template() {
+        for text in ["{status}", "a {{ b }} {status}", "{{{status}}}"] {
+            assert!(log_format(text).is_ok(), "{text}");
+        }
+        for text in ["{status", "status}", "{a{b}}", "{{a}", "{a}}"] {
+            assert!(log_format(text).is_err(), "{text}");
+        }
+    }
 }

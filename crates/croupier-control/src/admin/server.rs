@@ -98,7 +98,8 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
             break;
         }
         let Ok(lawful) = inspect::request(&head, &mut target) else {
-            answer(&mut conn, 400, "malformed request\n", "text/plain").await;
+            conn.close_after();
+            answer(&mut conn, head.method, 400, "malformed request\n").await;
             break;
         };
         conn.expect_body(lawful.body);
@@ -108,10 +109,11 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
         let reading = matches!(head.method, Method::Get | Method::Head);
         match (door, target.path()) {
             (Door::Metrics, "/metrics") if reading => {
-                answer(&mut conn, 200, &face.metrics(), CONTENT_TYPE).await;
+                let page = face.metrics();
+                answer_as(&mut conn, head.method, (200, CONTENT_TYPE), &page).await;
             }
             (Door::Metrics, "/healthz") if reading => {
-                answer(&mut conn, 200, "ok\n", "text/plain").await;
+                answer(&mut conn, head.method, 200, "ok\n").await;
             }
             (Door::Metrics, "/readyz") if reading => {
                 let (status, text) = if face.draining.get() {
@@ -119,15 +121,15 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
                 } else {
                     (200, "ready\n")
                 };
-                answer(&mut conn, status, text, "text/plain").await;
+                answer(&mut conn, head.method, status, text).await;
             }
             (Door::Control, "/v1/reload") if head.method == Method::Post => {
                 let (status, text) = reload(face).await;
-                answer(&mut conn, status, &text, "text/plain").await;
+                answer(&mut conn, head.method, status, &text).await;
             }
             _ => {
                 let text = "not found; try /metrics, /healthz or /readyz\n";
-                answer(&mut conn, 404, text, "text/plain").await;
+                answer(&mut conn, head.method, 404, text).await;
             }
         }
     }
@@ -155,10 +157,24 @@ impl Outgoing for Lines<'_> {
     }
 }
 
-async fn answer(conn: &mut ClientConn, status: u16, body: &str, content_type: &str) {
+async fn answer(conn: &mut ClientConn, method: Method, status: u16, body: &str) {
+    answer_as(conn, method, (status, "text/plain"), body).await;
+}
+
+async fn answer_as(
+    conn: &mut ClientConn,
+    method: Method,
+    (status, content_type): (u16, &str),
+    body: &str,
+) {
     let head = ResponseHead::of_status(status);
-    let length = BodyLen::Length(body.len() as u64);
-    conn.send_head(&head, length, None, &Lines(content_type));
+    let length = body.len() as u64;
+    let (framing, declared, body) = if method == Method::Head {
+        (BodyLen::None, Some(length), "")
+    } else {
+        (BodyLen::Length(length), None, body)
+    };
+    conn.send_head(&head, framing, declared, &Lines(content_type));
     if conn
         .send_whole(body.as_bytes(), LIMITS.head_time)
         .await

@@ -3,6 +3,10 @@
 //! `httparse` starts again at byte 0 with every call and accepts bare LF; this scan goes on
 //! where it stopped and accepts nothing but CRLF, so the parser runs once per head.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::chunked::is_token;
 
 /// Limits on a head, from the limits table.
@@ -146,12 +150,15 @@ impl HeadScan {
     }
 }
 
+/// Made once: a finder prepares itself for what it looks for.
+static HEAD_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
 /// The common case in three passes of the vector unit: a head that came whole with its first
 /// bytes and is shorter than any limit. As many CR as LF: since the parser refuses a CR
 /// without LF, every line then ends with both. Whatever is not plainly fine is looked at line
 /// by line.
 fn whole(bytes: &[u8], limits: &HeadLimits) -> Option<usize> {
-    let length = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let length = HEAD_END.find(bytes)? + 4;
     let shortest = limits
         .head_bytes
         .min(limits.field_bytes)

@@ -4,11 +4,11 @@
 //! opened and tried again. Every line is whole: if a failure cut one, the next success begins with a
 //! line feed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,10 @@ impl Sink {
         match self {
             // A descriptor of our own: no lock, and no second buffer that splits lines.
             Self::Stdout => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            // Opened for reading too, a pipe needs no reader to be opened: whoever starts first
+            // waits for nobody.
             Self::File(path) => OpenOptions::new()
+                .read(is_fifo(path))
                 .append(true)
                 .create(true)
                 .mode(0o640)
@@ -48,6 +51,10 @@ impl Sink {
             Self::File(path) => path.display().to_string(),
         }
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo())
 }
 
 /// An open sink.
@@ -165,7 +172,6 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::Read as _;
     use std::os::fd::OwnedFd;
 

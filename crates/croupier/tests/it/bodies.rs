@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use croupier_testkit::wire::{difference, pattern};
-use croupier_testkit::{End, Ended, Event, Failure, Framing, wait_until};
+use croupier_testkit::{Connections, End, Ended, Event, Failure, Framing, Load, wait_until};
 
 use crate::prelude::{Client, Origin, Proxy, Reply, SOON, config_with, in_front_of, metric, start};
 
@@ -800,4 +800,72 @@ fn a_client_that_is_gone_frees_its_server() {
     origin.wait_for_connections(SOON, |all| all.iter().all(|c| c.ended.is_some()));
     assert!(wait_until(SOON, is_over), "an exchange lives on");
     assert!(wait_until(SOON, || metric(&proxy, "croupier_connections") == 0.0));
+}
+
+#[test]
+fn a_server_that_fails_far_into_an_upload_is_told_of_once() {
+    const SIZE: u64 = 40 * MIB;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connections = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&connections);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            counter.fetch_add(1, Ordering::Relaxed);
+            drink(&stream, SIZE / 10 * 9);
+        }
+    });
+    let other = Origin::start(|_| Reply::ok("never asked"));
+    let proxy = start(&config_with(
+        "workers = 1",
+        &format!("proxy = [\"{address}\", \"{}\"]", other.address()),
+    ));
+    let mut client = ask(
+        proxy.address(),
+        &format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n"),
+    );
+    let block = vec![b'x'; 1 << 20];
+    for _ in 0..SIZE / MIB {
+        if client.write_all(&block).is_err() {
+            break; // it has been told already
+        }
+    }
+    assert!(drink_head(&client).starts_with("HTTP/1.1 502"));
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    assert!(other.requests().is_empty());
+    proxy.wait_for_access(|line| line.contains("\"no_retry\":\"body-sent\""));
+}
+
+#[test]
+fn slow_clients_hold_up_nobody() {
+    let origin = Origin::start(|request| match request.path() {
+        "/large" => Reply::ok(pattern(4_000_000)),
+        _ => Reply::ok(request.path()),
+    });
+    let proxy = in_front_of(&origin);
+    let mut crowd: Vec<_> = (0..60)
+        .map(|number| {
+            let mut client = Client::connect(proxy.address()).receive_buffer(4096);
+            match number % 3 {
+                0 => client.send("GET /slow HTTP/1.1\r\nHo"),
+                1 => client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx"),
+                _ => client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"),
+            };
+            client
+        })
+        .collect();
+    let load = Load::start(proxy.address(), 2, Duration::ZERO, Connections::Kept);
+    for _ in 0..10 {
+        load.wait_for_good(50, SOON);
+        for (number, client) in crowd.iter_mut().enumerate() {
+            match number % 3 {
+                0 => _ = client.try_send("s"),
+                1 => _ = client.try_send("x"),
+                _ => _ = client.read_bytes(100),
+            }
+        }
+    }
+    let tally = load.stop();
+    assert!(tally.failures.is_empty(), "{:?}", tally.failures);
+    assert!(tally.percentile(0.99) < Duration::from_millis(500));
 }

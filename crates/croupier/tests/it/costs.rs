@@ -1,1 +1,130 @@
-//! Stories to come.
+//! What was won stays won: system calls of a warm worker for one proxied request.
+//!
+//! Counted by strace, where there is one (`.ci/run` installs it). Counts, not times: the same on
+//! every machine. Allocations are counted in `croupier-control/tests/allocations.rs`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use croupier_testkit::wait_until;
+
+use crate::prelude::{Client, Origin, Proxy, Reply, start};
+
+const REQUESTS: u32 = 400;
+
+/// A proxy with one worker, so that one thread does all the work.
+fn single(origin: &Origin) -> Proxy {
+    start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n[site.\"*\"]\nproxy = \"{}\"\n",
+        origin.address()
+    ))
+}
+
+/// The kernel's id of the only worker.
+fn worker_id(proxy: &Proxy) -> String {
+    let tasks = fs::read_dir(format!("/proc/{}/task", proxy.id())).unwrap();
+    let worker = tasks.map(|task| task.unwrap().path()).find(|path| {
+        fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "worker-0")
+    });
+    worker
+        .expect("a worker")
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn trace(thread: &str, report: &Path) -> Option<Child> {
+    let child = Command::new("strace")
+        .args(["-q", "-p", thread, "-o"])
+        .arg(report)
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    // Attached when the kernel names a tracer.
+    let status = format!("/proc/{thread}/status");
+    let attached = wait_until(Duration::from_secs(5), || {
+        fs::read_to_string(&status).is_ok_and(|text| {
+            text.lines()
+                .any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        })
+    });
+    assert!(attached, "strace may not trace here");
+    Some(child)
+}
+
+/// How often the report names a call.
+fn count(report: &str, call: &str) -> usize {
+    let call = format!("{call}(");
+    report
+        .lines()
+        .filter(|line| line.starts_with(&call))
+        .count()
+}
+
+#[test]
+fn a_warm_request_costs_two_reads_and_two_writes() {
+    if Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        println!("strace is not installed: nothing was counted");
+        return;
+    }
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(|_| Reply::ok("a small answer"));
+    let proxy = single(&origin);
+    let mut client = Client::connect(proxy.address());
+    for _ in 0..50 {
+        assert_eq!(client.get("/warm").status, 200);
+    }
+    let report = proxy.directory().join("strace");
+    let mut strace = trace(&worker_id(&proxy), &report).expect("strace starts");
+    for _ in 0..REQUESTS {
+        assert_eq!(client.get("/counted").status, 200);
+    }
+    let killed = Command::new("kill")
+        .args(["-INT", &strace.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let _ = strace.wait();
+    let report = fs::read_to_string(report).unwrap();
+    let requests = REQUESTS as usize;
+    let reads = count(&report, "recvfrom") + count(&report, "read");
+    let writes = count(&report, "sendto") + count(&report, "sendmsg") + count(&report, "writev");
+    assert!(
+        reads >= 2 * requests,
+        "the count itself works: {reads} reads"
+    );
+    assert!(
+        reads <= 2 * requests + 10,
+        "{reads} reads for {requests} requests"
+    );
+    assert!(
+        writes <= 2 * requests + 10,
+        "{writes} writes for {requests} requests"
+    );
+    for call in [
+        "setsockopt",
+        "getsockopt",
+        "connect",
+        "accept4",
+        "close",
+        "mmap",
+        "madvise",
+    ] {
+        let calls = count(&report, call);
+        assert!(
+            calls <= 10,
+            "{calls} times `{call}` for {requests} requests"
+        );
+    }
+}

@@ -17,33 +17,47 @@ fn patient(go: &Event) -> Origin {
 }
 
 fn behind(origin: &Origin, server: &str) -> Proxy {
-    start(&config_with(server, &format!("proxy = \"{}\"", origin.address())))
+    start(&config_with(
+        server,
+        &format!("proxy = \"{}\"", origin.address()),
+    ))
 }
 
 #[test]
 fn term_finishes_what_is_under_way_and_takes_nothing_new() {
-    let go = Event::new();
-    let origin = patient(&go);
     for signal in [Signal::Terminate, Signal::Interrupt, Signal::Quit] {
+        let go = Event::new();
+        let origin = patient(&go);
         let mut proxy = behind(&origin, "metrics = \"127.0.0.1:0\"");
         let mut busy = Client::connect(proxy.address());
         let mut idle = Client::connect(proxy.address());
         assert_eq!(idle.get("/quick").text(), "quick");
-        let ready = |proxy: &Proxy| Client::connect(proxy.metrics_address()).get("/readyz").status;
+        let ready = |proxy: &Proxy| {
+            Client::connect(proxy.metrics_address())
+                .get("/readyz")
+                .status
+        };
         assert_eq!(ready(&proxy), 200);
-        let count = origin.requests().len();
         busy.send_request("GET", "/slow", &[], "");
-        origin.wait_for_heads(count + 1, SOON);
+        origin.wait_for_heads(2, SOON);
         proxy.signal(signal);
         proxy.wait_for_log(|line| line.contains("draining"));
         assert!(wait_until(SOON, || ready(&proxy) == 503));
         idle.expect_close(SOON);
         assert!(wait_until(SOON, || Client::try_connect(proxy.address()).is_err()));
-        assert_eq!(Client::connect(proxy.metrics_address()).get("/healthz").status, 200);
+        assert_eq!(
+            Client::connect(proxy.metrics_address())
+                .get("/healthz")
+                .status,
+            200
+        );
         assert!(proxy.is_running());
         go.fire();
         let response = busy.read_response();
-        assert_eq!((response.status, response.text().as_str()), (200, "finished"));
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, "finished")
+        );
         assert!(response.says_close());
         busy.expect_close(SOON);
         assert_eq!(proxy.wait_exit(SOON), 0, "{signal:?}");
@@ -133,7 +147,7 @@ fn grace_can_be_off() {
 #[test]
 fn a_request_that_is_on_its_way_is_served() {
     let origin = patient(&Event::new());
-    let mut proxy = behind(&origin, "");
+    let mut proxy = behind(&origin, "workers = 1");
     // A head that has begun, an upload that has begun, and a connection without a word.
     let mut half = Client::connect(proxy.address());
     half.get("/quick");
@@ -147,7 +161,7 @@ fn a_request_that_is_on_its_way_is_served() {
     pipeline.send(request);
     assert_eq!(pipeline.read_response_to("GET").status, 200);
     proxy.signal(Signal::Terminate);
-    proxy.wait_for_log(|line| line.contains("draining"));
+    pipeline.expect_close(SOON); // the worker has heard of it
     fresh.send(request);
     half.send("Host: a\r\n\r\n");
     upload.send("def");
@@ -156,7 +170,14 @@ fn a_request_that_is_on_its_way_is_served() {
         assert_eq!((response.status, response.says_close()), (200, true));
         client.expect_close(SOON);
     }
-    assert_eq!(origin.requests().iter().filter(|r| r.body == b"abcdef").count(), 1);
+    assert_eq!(
+        origin
+            .requests()
+            .iter()
+            .filter(|r| r.body == b"abcdef")
+            .count(),
+        1
+    );
     assert_eq!(proxy.wait_exit(SOON), 0);
 }
 
@@ -172,7 +193,11 @@ fn a_connection_that_never_said_a_word_delays_nobody_for_long() {
     proxy.signal(Signal::Terminate);
     silent.expect_close(SOON);
     assert_eq!(proxy.wait_exit(SOON), 0);
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -181,7 +206,13 @@ fn a_tunnel_is_cut_when_the_grace_is_over() {
     let mut proxy = behind(&origin, "shutdown_grace = \"400ms\"");
     let mut tunnel = Client::connect(proxy.address());
     let headers = [("Connection", "upgrade"), ("Upgrade", "websocket")];
-    assert_eq!(tunnel.send_request("GET", "/socket", &headers, "").read_head().status, 101);
+    assert_eq!(
+        tunnel
+            .send_request("GET", "/socket", &headers, "")
+            .read_head()
+            .status,
+        101
+    );
     proxy.signal(Signal::Terminate);
     proxy.wait_for_log(|line| line.contains("draining"));
     tunnel.send("still here");
@@ -223,5 +254,32 @@ fn under_load_nothing_that_was_accepted_is_lost() {
             .filter(|line| line.contains("\"status\":200"))
             .count()
     };
-    assert!(wait_until(SOON, || logged() == answered), "{} of {answered}", logged());
+    assert!(
+        wait_until(SOON, || logged() == answered),
+        "{} of {answered}",
+        logged()
+    );
+}
+
+#[test]
+fn a_signal_right_after_the_ready_line_is_heard() {
+    for (signal, ends) in [
+        (Signal::Terminate, true),
+        (Signal::Quit, true),
+        (Signal::Hangup, false),
+        (Signal::User1, false),
+        (Signal::User2, false),
+    ] {
+        for _ in 0..3 {
+            let mut proxy = start(&config("respond = \"x\""));
+            proxy.signal(signal);
+            if ends {
+                assert_eq!(proxy.wait_exit(SOON), 0, "{signal:?}");
+            } else {
+                let heard = ["config.reloaded", "logs.reopened", "signal.ignored"];
+                proxy.wait_for_log(|line| heard.iter().any(|word| line.contains(word)));
+                assert_eq!(Client::connect(proxy.address()).get("/").text(), "x");
+            }
+        }
+    }
 }

@@ -8,7 +8,10 @@ use crate::prelude::{Client, Origin, Proxy, Reply, SOON, config, config_with, me
 
 /// One worker, so that turns can be counted, and metrics.
 fn in_front_of_all(servers: &[String]) -> Proxy {
-    let list: Vec<_> = servers.iter().map(|server| format!("\"{server}\"")).collect();
+    let list: Vec<_> = servers
+        .iter()
+        .map(|server| format!("\"{server}\""))
+        .collect();
     start(&format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmetrics = \"127.0.0.1:0\"\n\
          [pool.app]\nservers = [{}]\n[site.\"*\"]\npool = \"app\"\n",
@@ -33,7 +36,8 @@ fn is_up(proxy: &Proxy, server: &str) -> bool {
 #[test]
 fn a_server_that_refuses_costs_no_request() {
     let dead = closed_address().to_string();
-    let origin = Origin::start(|request| Reply::ok(format!("{} {}", request.method, request.text())));
+    let origin =
+        Origin::start(|request| Reply::ok(format!("{} {}", request.method, request.text())));
     let proxy = in_front_of_all(&[dead.clone(), origin.address().to_string()]);
     for number in 0..40 {
         // A new client each time: no connection of ours hides the dead server.
@@ -46,7 +50,10 @@ fn a_server_that_refuses_costs_no_request() {
     assert_eq!(origin.requests().len(), 40);
     assert!(!is_up(&proxy, &dead));
     let tried = failures(&proxy, &dead);
-    assert!((1.0..=4.0).contains(&tried), "the dead server was tried {tried} times");
+    assert!(
+        (1.0..=4.0).contains(&tried),
+        "the dead server was tried {tried} times"
+    );
     assert_eq!(
         metric(&proxy, "croupier_server_retries_total{pool=\"app\"}"),
         tried
@@ -83,8 +90,18 @@ fn servers_that_die_under_load_cost_no_get() {
         a.address(),
         b.address()
     )));
-    let kept = Load::start(proxy.address(), 3, Duration::from_millis(1), Connections::Kept);
-    let new = Load::start(proxy.address(), 1, Duration::from_millis(2), Connections::NewEachTime);
+    let kept = Load::start(
+        proxy.address(),
+        3,
+        Duration::from_millis(1),
+        Connections::Kept,
+    );
+    let new = Load::start(
+        proxy.address(),
+        1,
+        Duration::from_millis(2),
+        Connections::NewEachTime,
+    );
     for _ in 0..3 {
         for origin in [&a, &b] {
             kept.wait_for_good(60, SOON);
@@ -135,7 +152,11 @@ fn a_reused_connection_that_dies_on_the_request_is_replaced_for_get_and_only_for
     let before = origin.requests().len();
     let response = client.request("POST", "/", &[], "");
     assert_eq!(response.status, 502);
-    assert_eq!(origin.requests().len(), before + 1, "the POST was sent twice");
+    assert_eq!(
+        origin.requests().len(),
+        before + 1,
+        "the POST was sent twice"
+    );
     let line = proxy.wait_for_access(|line| line.contains("POST"));
     assert!(line.contains("\"no_retry\":\"method\""), "{line}");
     // With a body under way the connection gets no second chance either, not even a PUT.
@@ -161,7 +182,11 @@ fn a_server_that_closes_after_every_answer_without_saying_so_costs_no_get() {
         let response = client.request("POST", &path, &[], "x");
         // It may meet the end of its connection; then it is told so and not sent again.
         assert!([200, 502].contains(&response.status));
-        let seen = origin.requests().iter().filter(|r| r.path() == path).count();
+        let seen = origin
+            .requests()
+            .iter()
+            .filter(|r| r.path() == path)
+            .count();
         assert!(seen <= 1, "{path} was sent {seen} times");
     }
 }
@@ -201,7 +226,10 @@ fn a_server_that_accepts_and_dies_is_left_alone_soon() {
     // Three in a row put it aside; then one probe a pause, and pauses grow.
     let probes = 1 + began.elapsed().as_secs() as usize;
     let connects = bad.connections().len();
-    assert!(connects <= 3 + probes, "{connects} connections to a dead server");
+    assert!(
+        connects <= 3 + probes,
+        "{connects} connections to a dead server"
+    );
     assert!(!is_up(&proxy, &bad.address().to_string()));
 }
 
@@ -219,7 +247,10 @@ fn a_server_that_talks_garbage_is_left_alone_soon() {
             refused += 1;
         }
     }
-    assert!((1..=5).contains(&refused), "{refused} clients were given garbage");
+    assert!(
+        (1..=5).contains(&refused),
+        "{refused} clients were given garbage"
+    );
 }
 
 #[test]
@@ -242,7 +273,10 @@ fn weights_are_kept_exactly_and_nobody_gets_all_his_turns_in_a_row() {
         run.0 = if to_first { run.0 + 1 } else { 0 };
         run.1 = run.1.max(run.0);
     }
-    let counts: Vec<_> = origins.iter().map(|origin| origin.requests().len()).collect();
+    let counts: Vec<_> = origins
+        .iter()
+        .map(|origin| origin.requests().len())
+        .collect();
     assert_eq!(counts, [50, 10, 20]);
     assert!(run.1 <= 3, "{} turns in a row", run.1);
 }
@@ -273,7 +307,9 @@ fn when_all_are_down_the_client_hears_it_at_once_and_of_the_first_that_is_back()
         client.get("/").status == 200 && origins[0].requests().len() > count
     });
     assert!(back, "the other server that came back is not used");
-    assert!(wait_until(SOON, || addresses.iter().all(|address| is_up(&proxy, address))));
+    assert!(wait_until(SOON, || addresses
+        .iter()
+        .all(|address| is_up(&proxy, address))));
 }
 
 #[test]
@@ -283,18 +319,29 @@ fn a_pool_of_one_tells_what_is_wrong_with_it() {
     for method in ["GET", "POST"] {
         let response = Client::connect(proxy.address()).request(method, "/", &[], "");
         assert_eq!(response.status, 502, "{method}");
-        assert!(response.text().contains("origin.closed"), "{}", response.text());
+        assert!(
+            response.text().contains("origin.closed"),
+            "{}",
+            response.text()
+        );
     }
     origin.stop();
     let response = Client::connect(proxy.address()).get("/");
     assert_eq!(response.status, 502);
-    assert!(response.text().contains("origin.connect.refused"), "{}", response.text());
+    assert!(
+        response.text().contains("origin.connect.refused"),
+        "{}",
+        response.text()
+    );
 }
 
 #[test]
 fn a_name_that_stands_for_nothing_is_not_asked() {
     let origin = Origin::start(|_| Reply::ok("x"));
-    let proxy = in_front_of_all(&["no-such-host.invalid:80".into(), origin.address().to_string()]);
+    let proxy = in_front_of_all(&[
+        "no-such-host.invalid:80".into(),
+        origin.address().to_string(),
+    ]);
     for _ in 0..10 {
         assert_eq!(Client::connect(proxy.address()).get("/").status, 200);
     }

@@ -27,8 +27,14 @@ fn the_next_request_sees_the_new_config_on_the_same_connection() {
 
 #[test]
 fn not_one_request_fails_under_load_while_everything_changes() {
-    let origins: Vec<_> = (0..3).map(|_| Origin::start(|r| Reply::ok(r.path()))).collect();
-    let (a, b, c) = (origins[0].address(), origins[1].address(), origins[2].address());
+    let origins: Vec<_> = (0..3)
+        .map(|_| Origin::start(|r| Reply::ok(r.path())))
+        .collect();
+    let (a, b, c) = (
+        origins[0].address(),
+        origins[1].address(),
+        origins[2].address(),
+    );
     let configs = [
         config(&format!("proxy = [\"{a}\", \"{b}\"]")),
         config(&format!(
@@ -42,8 +48,18 @@ fn not_one_request_fails_under_load_while_everything_changes() {
     ];
     // The last one must be refused, and that changes nothing either.
     let proxy = start(&configs[0]);
-    let kept = Load::start(proxy.address(), 3, Duration::from_millis(1), Connections::Kept);
-    let new = Load::start(proxy.address(), 2, Duration::from_millis(1), Connections::NewEachTime);
+    let kept = Load::start(
+        proxy.address(),
+        3,
+        Duration::from_millis(1),
+        Connections::Kept,
+    );
+    let new = Load::start(
+        proxy.address(),
+        2,
+        Duration::from_millis(1),
+        Connections::NewEachTime,
+    );
     let (threads, mut reloads) = (proxy.thread_count(), 0);
     for _ in 0..8 {
         for config in &configs[..3] {
@@ -73,7 +89,14 @@ fn a_storm_of_signals_ends_with_the_last_config() {
         ))
     };
     let proxy = start(&numbered(0));
-    let load = Load::start(proxy.address(), 2, Duration::from_millis(1), Connections::Kept);
+    let load = Load::start(
+        proxy.address(),
+        2,
+        Duration::from_millis(1),
+        Connections::Kept,
+    );
+    load.wait_for_good(50, SOON);
+    let before = proxy.rss_bytes();
     for number in 1..=60 {
         proxy.rewrite(&numbered(number));
         proxy.signal(Signal::Hangup);
@@ -83,6 +106,8 @@ fn a_storm_of_signals_ends_with_the_last_config() {
     load.wait_for_good(20, SOON);
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
+    let grown = proxy.rss_bytes().saturating_sub(before);
+    assert!(grown < 12 << 20, "{grown} bytes for plans of old");
 }
 
 #[test]
@@ -140,10 +165,16 @@ fn a_listener_that_can_not_be_bound_changes_nothing() {
 #[test]
 fn listeners_come_and_go() {
     let (first, second) = (closed_address(), closed_address());
-    let listening = |listens: &[String], sites: &str| format!("[server]\nlisten = {listens:?}\n{sites}");
+    let listening =
+        |listens: &[String], sites: &str| format!("[server]\nlisten = {listens:?}\n{sites}");
     let sites = "[site.\"*\"]\nrespond = \"x\"\n";
     let proxy = start(&listening(&[first.to_string()], sites));
-    let load = Load::start(proxy.address(), 1, Duration::from_millis(1), Connections::NewEachTime);
+    let load = Load::start(
+        proxy.address(),
+        1,
+        Duration::from_millis(1),
+        Connections::NewEachTime,
+    );
     assert!(Client::try_connect(second).is_err());
     proxy.reload(&listening(&[first.to_string(), second.to_string()], sites));
     let mut kept = Client::connect(second);
@@ -151,7 +182,10 @@ fn listeners_come_and_go() {
     // Another order is no change; a third one is a Unix socket.
     let path = proxy.directory().join("more.sock");
     let unix = format!("unix:{}", path.display());
-    proxy.reload(&listening(&[unix, second.to_string(), first.to_string()], sites));
+    proxy.reload(&listening(
+        &[unix, second.to_string(), first.to_string()],
+        sites,
+    ));
     assert_eq!(kept.get("/").text(), "x");
     assert_eq!(Client::connect_unix(&path).get("/").text(), "x");
     proxy.reload(&listening(&[first.to_string()], sites));
@@ -159,7 +193,11 @@ fn listeners_come_and_go() {
     assert!(wait_until(SOON, || !path.exists()));
     assert_eq!(Client::connect(first).get("/").text(), "x");
     let tally = load.stop();
-    let bad: Vec<_> = tally.failures.iter().filter(|f| !f.contains("answer for somebody")).collect();
+    let bad: Vec<_> = tally
+        .failures
+        .iter()
+        .filter(|f| !f.contains("answer for somebody"))
+        .collect();
     assert!(bad.is_empty(), "{bad:?}");
 }
 
@@ -169,7 +207,10 @@ fn a_connection_of_a_listener_that_is_gone_never_sees_the_sites_of_another() {
     let with = |listens: &str, sites: &str| format!("[server]\nlisten = [{listens}]\n{sites}");
     let public = format!("[site.\"public.test\"]\nlisten = \"{front}\"\nrespond = \"public\"\n");
     let inside = format!("[site.\"*\"]\nlisten = \"{back}\"\nrespond = \"inside\"\n");
-    let proxy = start(&with(&format!("\"{front}\", \"{back}\""), &(public + &inside)));
+    let proxy = start(&with(
+        &format!("\"{front}\", \"{back}\""),
+        &(public + &inside),
+    ));
     let mut client = Client::connect(front).host("public.test");
     let mut neighbour = Client::connect(back);
     assert_eq!(client.get("/").text(), "public");
@@ -273,12 +314,20 @@ fn tunnels_and_streams_survive_reloads() {
     let proxy = start(&site(""));
     let mut tunnel = Client::connect(proxy.address());
     let headers = [("Connection", "upgrade"), ("Upgrade", "websocket")];
-    assert_eq!(tunnel.send_request("GET", "/socket", &headers, "").read_head().status, 101);
+    assert_eq!(
+        tunnel
+            .send_request("GET", "/socket", &headers, "")
+            .read_head()
+            .status,
+        101
+    );
     let mut stream = Client::connect(proxy.address());
     stream.send_request("GET", "/stream", &[], "").read_head();
     assert_eq!(stream.read_bytes(8), b"3\r\none\r\n");
     for number in 0..5 {
-        proxy.reload(&site(&format!("headers.response = {{ set = {{ X-N = \"{number}\" }} }}")));
+        proxy.reload(&site(&format!(
+            "headers.response = {{ set = {{ X-N = \"{number}\" }} }}"
+        )));
         tunnel.send("ping");
         assert_eq!(tunnel.read_bytes(4), b"ping");
     }
