@@ -51,10 +51,7 @@ pub(crate) fn error(incoming: &Incoming, status: u16, fault: Fault) -> Made {
     };
     let mut lines = vec![(Cow::Borrowed("cache-control"), Cow::Borrowed("no-store"))];
     match fault.code {
-        Code::ClientMethodRefused => lines.push((
-            Cow::Borrowed("allow"),
-            Cow::Borrowed(ALLOW),
-        )),
+        Code::ClientMethodRefused => lines.push((Cow::Borrowed("allow"), Cow::Borrowed(ALLOW))),
         Code::ProxyPoolEmpty | Code::ProxyExhausted => {
             lines.push((Cow::Borrowed("retry-after"), Cow::Borrowed("1")));
         }

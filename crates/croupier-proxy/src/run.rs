@@ -1,14 +1,6 @@
 //! A worker thread's body: runtime, commands, accept loops. Calls `life`.
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    io,
-    rc::Rc,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashMap, io, rc::Rc, sync::Arc, thread, time::Duration};
 
 use croupier_net::{
     client::ClientConn,

@@ -209,3 +209,6 @@ enum Spliced {
     Yes,
     NotPossible,
 }
+
+#[cfg(test)]
+mod tests;

@@ -763,8 +763,7 @@ fn an_answer_cut_by_its_server_is_cut_visibly() {
 fn a_client_that_is_gone_frees_its_server() {
     let hose = Hose::start(&Event::new());
     let never = Event::new();
-    let told = never.clone();
-    let origin = Origin::start(move |_| Reply::wait_for(&told));
+    let origin = Origin::start(move |_| Reply::wait_for(&never));
     let proxy = start(&config_with(
         "metrics = \"127.0.0.1:0\"",
         &format!(

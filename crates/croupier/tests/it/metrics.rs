@@ -105,13 +105,8 @@ fn the_page_can_be_parsed_and_its_histograms_add_up() {
 }
 
 #[test]
-fn numbers_move_with_what_happens() {
-    let go = Event::new();
-    let told = go.clone();
-    let origin = Origin::start(move |request| match request.path() {
-        "/api/wait" => Reply::wait_for(&told).then(Reply::ok("x")),
-        _ => Reply::ok(vec![b'x'; 1000]),
-    });
+fn counters_move_with_what_happens() {
+    let origin = Origin::start(|_| Reply::ok(vec![b'x'; 1000]));
     let proxy = behind(&origin);
     let count = |method: &str, status: u16, route: &str, version: &str| {
         metric(
@@ -136,67 +131,67 @@ fn numbers_move_with_what_happens() {
     assert_eq!(count("_OTHER", 200, "api", "1.1"), 1.0);
     assert_eq!(count("GET", 403, "/deny", "1.1"), 1.0);
     let route = "{site=\"shop.test\",route=\"api\"}";
-    assert_eq!(
-        metric(
-            &proxy,
-            &format!("http_server_request_body_size_bytes_sum{route}")
+    let server = format!("{{pool=\"app\",server=\"{}\"}}", origin.address());
+    for (series, value) in [
+        (
+            format!("http_server_request_body_size_bytes_sum{route}"),
+            5.0,
         ),
-        5.0
-    );
-    assert_eq!(
-        metric(
-            &proxy,
-            &format!("http_server_response_body_size_bytes_sum{route}")
+        (
+            format!("http_server_response_body_size_bytes_sum{route}"),
+            6000.0,
         ),
-        6000.0
-    );
-    assert_eq!(
-        metric(&proxy, "croupier_faults_total{fault=\"proxy.denied\"}"),
-        1.0
-    );
-    let server = format!("{{pool=\"app\",server=\"{}\"", origin.address());
-    assert_eq!(
-        metric(
-            &proxy,
-            &format!("http_client_request_duration_seconds_count{server}}}")
+        (
+            format!("http_client_request_duration_seconds_count{server}"),
+            6.0,
         ),
-        6.0
-    );
-    assert_eq!(
-        metric(&proxy, &format!("croupier_server_up{server}}}")),
-        1.0
-    );
-    assert_eq!(metric(&proxy, "croupier_connections_total"), 1.0);
-
-    let busy = format!("croupier_server_connections{server},state=\"busy\"}}");
-    let mut waiting = Client::connect(proxy.address()).host("shop.test");
-    waiting.send_request("GET", "/api/wait", &[], "");
-    origin.wait_for_requests(7, SOON);
-    assert!(wait_until(SOON, || metric(
-        &proxy,
-        "http_server_active_requests"
-    ) == 1.0));
-    assert!(wait_until(SOON, || metric(&proxy, &busy) == 1.0));
-    assert_eq!(metric(&proxy, "croupier_connections"), 1.0);
-    go.fire();
-    waiting.read_response();
-    waiting.close();
-    assert!(wait_until(SOON, || metric(
-        &proxy,
-        "http_server_active_requests"
-    ) == 0.0));
-    assert!(wait_until(SOON, || metric(&proxy, &busy) == 0.0));
-    assert!(wait_until(SOON, || metric(&proxy, "croupier_connections") == 0.0));
-    for (side, direction) in [
-        ("client", "in"),
-        ("client", "out"),
-        ("origin", "in"),
-        ("origin", "out"),
+        (format!("croupier_server_up{server}"), 1.0),
+        ("croupier_faults_total{fault=\"proxy.denied\"}".into(), 1.0),
+        ("croupier_connections_total".into(), 1.0),
     ] {
-        let series = format!("croupier_bytes_total{{side=\"{side}\",direction=\"{direction}\"}}");
-        let moved = wait_until(SOON, || metric(&proxy, &series) > 300.0);
-        assert!(moved, "{series}: {}", metric(&proxy, &series));
+        assert_eq!(metric(&proxy, &series), value, "{series}");
     }
+    for side in ["client", "origin"] {
+        for direction in ["in", "out"] {
+            let labels = format!("{{side=\"{side}\",direction=\"{direction}\"}}");
+            let series = format!("croupier_bytes_total{labels}");
+            let moved = wait_until(SOON, || metric(&proxy, &series) > 250.0);
+            assert!(moved, "{series}: {}", metric(&proxy, &series));
+        }
+    }
+}
+
+#[test]
+fn levels_rise_and_fall_with_what_happens() {
+    let go = Event::new();
+    let told = go.clone();
+    let origin = Origin::start(move |_| Reply::wait_for(&told).then(Reply::ok("x")));
+    let proxy = behind(&origin);
+    let server = format!("pool=\"app\",server=\"{}\"", origin.address());
+    let busy = format!("croupier_server_connections{{{server},state=\"busy\"}}");
+    let reaches = |series: &str, value: f64| {
+        let reached = wait_until(SOON, || metric(&proxy, series) == value);
+        assert!(reached, "{series} is {}", metric(&proxy, series));
+    };
+    let mut clients: Vec<_> = (0..3)
+        .map(|_| Client::connect(proxy.address()).host("shop.test"))
+        .collect();
+    for client in &mut clients[1..] {
+        client.send_request("GET", "/api/wait", &[], "");
+    }
+    origin.wait_for_requests(2, SOON);
+    reaches("http_server_active_requests", 2.0);
+    reaches(&busy, 2.0);
+    reaches("croupier_connections", 3.0);
+    go.fire();
+    for client in &mut clients[1..] {
+        client.read_response();
+    }
+    reaches("http_server_active_requests", 0.0);
+    reaches(&busy, 0.0);
+    reaches("croupier_connections", 3.0);
+    drop(clients);
+    reaches("croupier_connections", 0.0);
 }
 
 #[test]
@@ -210,7 +205,7 @@ fn a_stranger_can_not_make_new_series() {
             .count()
     };
     let ask = |number: usize| {
-        let host = if number % 2 == 0 {
+        let host = if number.is_multiple_of(2) {
             "shop.test".into()
         } else {
             format!("host-{number}.test")

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-pub use croupier_testkit::{Client, Origin, Proxy, Reply};
+pub(crate) use croupier_testkit::{Client, Origin, Proxy, Reply};
 
 /// Long enough for anything that happens at once, on a busy machine too.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// The proxy under test, with this config; listeners on port 0 pick a free one.
-pub fn start(config: &str) -> Proxy {
+pub(crate) fn start(config: &str) -> Proxy {
     Proxy::with_binary(env!("CARGO_BIN_EXE_croupier")).start(config)
 }
 
 /// A proxy with one site for every host, in front of one origin.
-pub fn in_front_of(origin: &Origin) -> Proxy {
+pub(crate) fn in_front_of(origin: &Origin) -> Proxy {
     start(&format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\n\n[site.\"*\"]\nproxy = \"{}\"\n",
         origin.address()
@@ -21,17 +21,17 @@ pub fn in_front_of(origin: &Origin) -> Proxy {
 }
 
 /// A config with one listener and one site for every host, which has these lines.
-pub fn config(site: &str) -> String {
+pub(crate) fn config(site: &str) -> String {
     config_with("", site)
 }
 
 /// The same with more lines of `[server]`.
-pub fn config_with(server: &str, site: &str) -> String {
+pub(crate) fn config_with(server: &str, site: &str) -> String {
     format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{server}\n\n[site.\"*\"]\n{site}\n")
 }
 
 /// What the metrics say of this series, written as in the exposition; 0 when they do not name it.
-pub fn metric(proxy: &Proxy, series: &str) -> f64 {
+pub(crate) fn metric(proxy: &Proxy, series: &str) -> f64 {
     let page = Client::connect(proxy.metrics_address())
         .get("/metrics")
         .text();
