@@ -4,6 +4,7 @@
 //! thread alone. Counts, not times: the same on every machine.
 
 #![expect(unsafe_code, reason = "a global allocator can not be written without")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

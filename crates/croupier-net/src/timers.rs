@@ -159,7 +159,6 @@ impl Timers {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a remainder of 512")]
 fn bucket(tick: Tick) -> usize {
     (tick % BUCKETS) as usize
 }

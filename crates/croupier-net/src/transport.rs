@@ -68,7 +68,7 @@ impl Transport {
         };
         let mut byte = [0u8; 1];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let result = each!(self, stream => recv(&*stream, &mut byte[..], flags));
+        let result = each!(self, stream => recv(stream, &mut byte[..], flags));
         matches!(result, Err(Errno::AGAIN))
     }
 

@@ -1,7 +1,27 @@
 //! Header edits of a route, compiled: a set of names to drop and lines to write.
 
-use croupier_config::model::{HeaderEdits, Hide};
+use croupier_config::model::{HeaderEdits, HeaderLine, Hide};
 use croupier_http::{Field, Name, NameSet, rules::hide};
+
+/// A line that the config writes.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// In the case written.
+    pub name: Box<[u8]>,
+    /// Without controls.
+    pub value: Box<[u8]>,
+}
+
+impl Line {
+    /// From what the config says.
+    #[must_use]
+    pub fn new(line: &HeaderLine) -> Self {
+        Self {
+            name: line.name.value.as_bytes().into(),
+            value: line.value.value.as_bytes().into(),
+        }
+    }
+}
 
 /// Edits of one direction.
 #[derive(Clone, Debug, Default)]
@@ -10,7 +30,7 @@ pub struct Edits {
     /// Names outside the table, in lower case.
     drop_others: Box<[Box<[u8]>]>,
     /// Lines to write after the others.
-    pub lines: Box<[(Box<[u8]>, Box<[u8]>)]>,
+    pub lines: Box<[Line]>,
 }
 
 impl Edits {
@@ -20,15 +40,7 @@ impl Edits {
         let removed = edits.remove.iter().map(|name| name.value.as_str());
         let set = edits.set.iter().map(|line| line.name.value.as_str());
         let mut this = Self::dropping(removed.chain(set));
-        let lines = edits.set.iter().chain(&edits.add);
-        this.lines = lines
-            .map(|line| {
-                (
-                    line.name.value.as_bytes().into(),
-                    line.value.value.as_bytes().into(),
-                )
-            })
-            .collect();
+        this.lines = edits.set.iter().chain(&edits.add).map(Line::new).collect();
         this
     }
 
@@ -65,7 +77,7 @@ impl Edits {
     pub fn writes(&self, name: Name) -> bool {
         self.lines
             .iter()
-            .any(|(written, _)| Name::from_bytes(written) == name)
+            .any(|line| Name::from_bytes(&line.name) == name)
     }
 }
 

@@ -248,6 +248,6 @@ fn lines(edits: &crate::edits::Edits) -> Vec<String> {
     edits
         .lines
         .iter()
-        .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+        .map(|line| format!("{}: {}", text(&line.name), text(&line.value)))
         .collect()
 }

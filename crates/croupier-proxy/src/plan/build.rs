@@ -18,7 +18,7 @@ use super::{
     RoutePlan, SitePlan, Template, Times, TrustedPeers,
 };
 use crate::{
-    edits::{Edits, Guard},
+    edits::{Edits, Guard, Line},
     live::Live,
     router::{
         conditions::{Condition, ValueRule},
@@ -194,16 +194,7 @@ fn action(action: &ConfigAction) -> Action {
             status: respond.status,
             body: Arc::from(respond.body.as_bytes()),
             content_type: respond.content_type.as_str().into(),
-            lines: respond
-                .headers
-                .iter()
-                .map(|line| {
-                    (
-                        line.name.value.as_bytes().into(),
-                        line.value.value.as_bytes().into(),
-                    )
-                })
-                .collect(),
+            lines: respond.headers.iter().map(Line::new).collect(),
         }),
         ConfigAction::Deny(deny) => Action::Deny {
             status: deny.status,

@@ -15,7 +15,7 @@ use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
 use croupier_telemetry::RouteSlot;
 
 use crate::{
-    edits::{Edits, Guard},
+    edits::{Edits, Guard, Line},
     live::Server,
     router::{
         conditions::Condition,
@@ -142,7 +142,7 @@ pub struct FixedAnswer {
     pub status: u16,
     pub body: Arc<[u8]>,
     pub content_type: Box<str>,
-    pub lines: Box<[(Box<[u8]>, Box<[u8]>)]>,
+    pub lines: Box<[Line]>,
 }
 
 /// Servers that answer the same requests.

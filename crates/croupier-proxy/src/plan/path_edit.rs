@@ -28,7 +28,7 @@ impl PathEdit {
             Self::Keep => Ok(Cow::Borrowed(target.path())),
             _ if target.path() == "*" => Ok(Cow::Borrowed("*")),
             Self::Prefix { strip, add } => {
-                let rest = below(strip, target.path()).unwrap_or(target.path());
+                let rest = below(strip, target.path()).unwrap_or_else(|| target.path());
                 let slash = if rest.is_empty() && add.is_empty() {
                     "/"
                 } else {

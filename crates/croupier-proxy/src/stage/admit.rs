@@ -37,7 +37,7 @@ pub(crate) fn run(x: &mut Exchange) -> Option<Answer> {
                 lines: fixed
                     .lines
                     .iter()
-                    .map(|(name, value)| (text(name), text(value)))
+                    .map(|line| (text(&line.name), text(&line.value)))
                     .collect(),
             }))
         }

@@ -58,7 +58,7 @@ async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
 
 fn times(x: &Exchange) -> Times {
     x.route_plan()
-        .map_or(x.plan().limits.times, |route| route.times)
+        .map_or_else(|| x.plan().limits.times, |route| route.times)
 }
 
 async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {

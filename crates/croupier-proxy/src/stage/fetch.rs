@@ -73,20 +73,10 @@ pub(crate) async fn run(
             x.worker.cells.server_retry(server.slot);
         }
         x.tally.server = Some(Arc::clone(server));
-        let mut upload = Pump::up_to(installed.plan.limits.body_bytes);
-        let mut sent = Sent::Nothing;
-        let attempt = attempt(
-            x,
-            conn,
-            plan,
-            server,
-            (line, deadline),
-            &mut upload,
-            &mut sent,
-        );
-        let fault = match attempt.await {
+        let attempt = attempt(x, conn, plan, server, (line, deadline));
+        let (fault, sent) = match attempt.await {
             Ok(answer) => return Ok(answer),
-            Err(fault) => fault,
+            Err(failed) => failed,
         };
         blame(x, server, fault.code);
         let progress = Progress {
@@ -178,11 +168,13 @@ async fn attempt(
     pool: &PoolPlan,
     server: &Arc<Server>,
     (line, deadline): (Line, Tick),
-    upload: &mut Pump,
-    sent: &mut Sent,
-) -> Result<Answer, Fault> {
-    let mut lease = borrow(x, conn, pool, server, (line, deadline)).await?;
-    let times = send_head(x, pool, &mut lease)?;
+) -> Result<Answer, (Fault, Sent)> {
+    let unsent = |fault: Fault| (fault, Sent::Nothing);
+    let mut lease = borrow(x, conn, pool, server, (line, deadline))
+        .await
+        .map_err(unsent)?;
+    let times = send_head(x, pool, &mut lease).map_err(unsent)?;
+    let mut upload = Pump::up_to(x.plan().limits.body_bytes);
     let mut response = x.worker.local.lend_response();
     // A connection at hand takes no time worth a clock.
     let asked = if lease.connection().is_reused() {
@@ -195,7 +187,7 @@ async fn attempt(
             x,
             conn,
             origin: lease.connection(),
-            upload,
+            upload: &mut upload,
             response: &mut response,
             times,
             deadline,
@@ -204,8 +196,7 @@ async fn attempt(
         };
         asking.since = Some(asking.now());
         let result = poll_fn(|cx| asking.poll(cx)).await;
-        *sent = asking.sent();
-        result
+        result.map_err(|fault| (fault, asking.sent()))
     };
     match result {
         Ok(body) => {
@@ -213,7 +204,6 @@ async fn attempt(
             x.tally.origin_ttfb = Some(now - asked);
             x.tally.ttfb = Some(now - x.incoming.began);
             server.succeeded();
-            let upload = std::mem::replace(upload, Pump::new());
             let is_switch = response.status == 101;
             let dealt = Dealt {
                 lease,
@@ -227,9 +217,9 @@ async fn attempt(
                 Answer::Dealt(dealt)
             })
         }
-        Err(fault) => {
+        Err(failed) => {
             x.worker.local.take_back_response(response);
-            Err(fault)
+            Err(failed)
         }
     }
 }

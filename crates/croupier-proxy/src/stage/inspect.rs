@@ -2,6 +2,8 @@
 //!
 //! First of all, because nothing may look at a message whose meaning is ambiguous.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use croupier_http::{
     BodyLen, Name,
     rules::{
@@ -52,7 +54,7 @@ fn believe(plan: &Plan, incoming: &mut Incoming) {
     // A unix peer is trusted itself; the walk begins with whom it names.
     let peer = incoming
         .peer_ip
-        .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let is_peer = |address| address == peer || is_trusted(address);
     let client = forwarded::client(peer, fields, is_peer);
     incoming.client_ip = Some(client).filter(|client| !client.is_unspecified());

@@ -59,8 +59,8 @@ impl Outgoing for RequestLines<'_> {
                 emit(Name::MAX_FORWARDS.as_str().as_bytes(), value);
             });
         }
-        for (name, value) in &edits.lines {
-            emit(name, value);
+        for line in &edits.lines {
+            emit(&line.name, &line.value);
         }
     }
 }

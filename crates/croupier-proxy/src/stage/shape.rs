@@ -32,8 +32,8 @@ impl Outgoing for DealtLines<'_> {
                 .with_date(|date| emit(b"date", date.as_bytes()));
         }
         if let Some(route) = self.x.route_plan() {
-            for (name, value) in &route.response_edits.lines {
-                emit(name, value);
+            for line in &route.response_edits.lines {
+                emit(&line.name, &line.value);
             }
         }
     }
@@ -119,8 +119,8 @@ impl Outgoing for MadeLines<'_> {
                 emit(name.as_bytes(), value.as_bytes());
             }
         }
-        for (name, value) in edits.into_iter().flat_map(|edits| &edits.lines) {
-            emit(name, value);
+        for line in edits.into_iter().flat_map(|edits| &edits.lines) {
+            emit(&line.name, &line.value);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -28,16 +28,28 @@ fn a_scripted_round_loses_nothing() {
     assert!(!exit.stdout.contains('\x1b'), "no color without a terminal");
 }
 
+/// Ends with its test.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_player_stops_a_server_and_starts_it_again() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_croupier"))
-        .args(["demo", "--port", "0"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut keys = child.stdin.take().unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut demo = Demo(
+        Command::new(env!("CARGO_BIN_EXE_croupier"))
+            .args(["demo", "--port", "0"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut keys = demo.0.stdin.take().unwrap();
+    let output = BufReader::new(demo.0.stdout.take().unwrap());
     let (line, lines) = mpsc::channel();
     std::thread::spawn(move || {
         for text in output.lines().map_while(Result::ok) {
@@ -80,7 +92,7 @@ fn a_player_stops_a_server_and_starts_it_again() {
     wait("2 ♦ diamonds up");
     keys.write_all(b"q\n").unwrap();
     wait("9 requests dealt, 1 moved, 0 failed");
-    assert!(child.wait().unwrap().success());
+    assert!(demo.0.wait().unwrap().success());
 }
 
 #[test]
