@@ -164,12 +164,25 @@ fn whole(bytes: &[u8], limits: &HeadLimits) -> Option<usize> {
         .min(limits.field_bytes)
         .min(limits.target_bytes);
     let head = &bytes[..length];
-    let lines = memchr::memchr_iter(b'\n', head).count();
-    let is_plain = head[0] != b'\r'
-        && length <= shortest
-        && lines <= limits.fields + 2
-        && lines == memchr::memchr_iter(b'\r', head).count();
+    let (lines, returns) = line_ends(head);
+    let is_plain =
+        head[0] != b'\r' && length <= shortest && lines <= limits.fields + 2 && lines == returns;
     is_plain.then_some(length)
+}
+
+/// Counts LF and CR in one pass, in a shape that the compiler turns into vector code.
+fn line_ends(head: &[u8]) -> (usize, usize) {
+    let (mut feeds, mut returns) = (0, 0);
+    for chunk in head.chunks(128) {
+        let (mut lf, mut cr) = (0u8, 0u8);
+        for &byte in chunk {
+            lf += u8::from(byte == b'\n');
+            cr += u8::from(byte == b'\r');
+        }
+        feeds += usize::from(lf);
+        returns += usize::from(cr);
+    }
+    (feeds, returns)
 }
 
 /// The first bytes tell an HTTP/1 message from a TLS record or noise, and an endless method

@@ -32,7 +32,7 @@ use crate::{
     terminal,
 };
 use cards::Suit;
-use server::Server;
+use server::{Ports, Server};
 use tail::Tail;
 
 /// A port that people expect, if it is free.
@@ -84,9 +84,15 @@ struct Setting {
 }
 
 fn set_up(arguments: &Arguments) -> io::Result<Parts> {
+    // Who wants no particular port may have company.
+    let ports = if arguments.once || arguments.port.is_some() {
+        Ports::Any
+    } else {
+        Ports::Known
+    };
     let servers = Suit::ALL
         .iter()
-        .map(|suit| Server::start(*suit).map(Arc::new))
+        .map(|suit| Server::start(*suit, ports).map(Arc::new))
         .collect::<io::Result<Vec<_>>>()?;
     let port = match arguments.port {
         Some(port) => port,
@@ -94,7 +100,7 @@ fn set_up(arguments: &Arguments) -> io::Result<Parts> {
         None => free(PORT).map_or(0, |address| address.port()),
     };
     let metrics = match free(METRICS_PORT) {
-        Some(address) if !arguments.once => address,
+        Some(address) if ports == Ports::Known => address,
         _ => free(0).ok_or(io::ErrorKind::AddrInUse)?,
     };
     let listed: Vec<String> = servers

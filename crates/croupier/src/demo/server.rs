@@ -18,6 +18,15 @@ use super::{cards::Suit, http};
 /// The first server's port if it is free; below those that systems give out by themselves.
 const PORT: u16 = 9001;
 
+/// Which ports the servers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ports {
+    /// 9001 and on, where they are free. Two demos that take these may get into each other's way:
+    /// a stopped server's port looks free to the other.
+    Known,
+    Any,
+}
+
 /// A server.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -47,15 +56,13 @@ struct State {
 }
 
 impl Server {
-    pub(super) fn start(suit: Suit) -> io::Result<Self> {
-        let offset = u16::try_from(suit.number - 1).unwrap_or_default();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT + offset))
-            .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
-        // A port that was asked for by number is kept by a socket that no longer listens; one
-        // that the system chose is not. So ask for it by number.
+    /// On a port that is easy to remember, or on one that nobody else will be given.
+    pub(super) fn start(suit: Suit, ports: Ports) -> io::Result<Self> {
+        let listener = match ports {
+            Ports::Known => known(suit).or_else(|_| any()),
+            Ports::Any => any(),
+        }?;
         let address = listener.local_addr()?;
-        drop(listener);
-        let listener = TcpListener::bind(address)?;
         let shared = Arc::new(Shared {
             suit,
             requests: AtomicU64::new(0),
@@ -113,6 +120,25 @@ impl Server {
     }
 }
 
+fn known(suit: Suit) -> io::Result<TcpListener> {
+    let offset = u16::try_from(suit.number - 1).unwrap_or_default();
+    TcpListener::bind((Ipv4Addr::LOCALHOST, PORT + offset))
+}
+
+/// A socket that no longer listens keeps its port if that was asked for by number, not if the
+/// system chose it. So let it choose, and ask for that one.
+fn any() -> io::Result<TcpListener> {
+    let mut attempts = 0;
+    loop {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        match TcpListener::bind(address) {
+            // Somebody was faster.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts < 8 => attempts += 1,
+            result => return result,
+        }
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -157,11 +183,11 @@ fn accept(listener: TcpListener, shared: Arc<Shared>) {
 mod tests {
     use std::net::TcpStream;
 
-    use super::{Server, Suit};
+    use super::{Ports, Server, Suit};
 
     #[test]
     fn stopped_it_refuses_and_started_it_is_back() {
-        let server = Server::start(Suit::ALL[0]).unwrap();
+        let server = Server::start(Suit::ALL[0], Ports::Any).unwrap();
         for _ in 0..3 {
             TcpStream::connect(server.address()).unwrap();
             server.stop().unwrap();
