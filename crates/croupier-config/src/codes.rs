@@ -58,7 +58,7 @@ codes! {
     UNUSED_POOL "C206" "No site uses the pool.";
     REGEX "C207" "The regular expression does not compile.";
     LISTENER "C208" "Two listeners want the same address, or a site wants one that the process does not have.";
-    NO_SITE "C209" "The config has no site, so every request is refused.";
+    NO_SITE "C209" "The config has no site: there is nothing to serve, and a half-written file looks like this.";
     NO_GROUP "C210" "A template refers to a group that the route's `path_regex` does not have.";
     NO_SUCH_NAME "C211" "A test expects a site, route or pool that the config does not have.";
     TEST_FAILED "C212" "A test of the config came out otherwise than it expects.";

@@ -58,9 +58,6 @@ async fn attempt(control: &mut Control) -> Verdict {
         let text = diagnostics.text(croupier_config::render::Style::Plain);
         format!("{first}{more}\n{text}")
     })?;
-    if config.sites.is_empty() && !control.config.sites.is_empty() {
-        return Err("the file defines no site any more: is it half written?".into());
-    }
     let plan = plan::build(&config, &control.live, control.connections)?;
     let mut change = control
         .listeners

@@ -35,7 +35,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
             file: crate::source::FileId(0),
         };
         reader.note(
-            Diagnostic::warning(codes::NO_SITE, start, "no site is defined")
+            Diagnostic::error(codes::NO_SITE, start, "no site is defined")
                 .help("add one: `[site.\"*\"]` with `proxy = \"127.0.0.1:3000\"`"),
         );
     }

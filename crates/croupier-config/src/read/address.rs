@@ -185,7 +185,14 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written_the_same() {
-        for text in [":80", ":0", "127.0.0.1:0", "0.0.0.0:80", "[::1]:8080", "unix:/run/c.sock"] {
+        for text in [
+            ":80",
+            ":0",
+            "127.0.0.1:0",
+            "0.0.0.0:80",
+            "[::1]:8080",
+            "unix:/run/c.sock",
+        ] {
             assert_eq!(listen(text).unwrap().to_string(), text);
         }
         for text in [

@@ -262,6 +262,10 @@ async fn borrow(
         })?;
     x.tally.connect = Some(began.elapsed());
     let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
+    // Who speaks before it is asked would answer the wrong question.
+    if !connection.is_quiet() {
+        return Err(Code::OriginHeadMalformed.into());
+    }
     Ok(Lease::new(
         Box::new(connection),
         server,

@@ -117,6 +117,10 @@ fn welcome(table: &Table, paint: Paint) -> String {
         paint.bold("q + Enter")
     );
     line("keys", &keys);
+    line(
+        "",
+        &paint.dim("+1 behind a request: another server was asked first"),
+    );
     // An empty line has no spaces at its end.
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     format!("{}\n\n", lines.join("\n"))
