@@ -183,7 +183,7 @@ table! {
 table! {
     /// `[limits]`.
     Limits LIMITS
-    head_bytes: usize = Size Amount::Size(32 * KIB), KIB..=192 * KIB, NONE,
+    head_bytes: usize = Size Amount::Size(32 * KIB), KIB..=240 * KIB, NONE,
         "A request head, all of it: room for large cookies, no room for a flood";
     target_bytes: usize = Size Amount::Size(8 * KIB), 64..=MIB, NONE,
         "A request target (path and query): RFC 9110 asks for at least 8000 bytes";
@@ -197,7 +197,7 @@ table! {
         "Lines in a trailer section: real ones have one to three";
     chunk_line_bytes: usize = Size Amount::Size(256), 16..=16 * KIB, NONE,
         "The line before a chunk, with its extensions: nobody uses more, attackers do";
-    response_head_bytes: usize = Size Amount::Size(64 * KIB), KIB..=192 * KIB, NONE,
+    response_head_bytes: usize = Size Amount::Size(64 * KIB), KIB..=240 * KIB, NONE,
         "A response head, all of it: applications set large cookies and policies";
     response_fields: usize = Count Amount::Count(200), 8..=500, NONE,
         "Header lines of a response";

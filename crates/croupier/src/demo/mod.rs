@@ -1,13 +1,15 @@
 //! `croupier demo`: three small servers and the proxy before them, all in this process. Everything
 //! here is for play; the proxy is the real one, started as `croupier run` starts it.
 //!
-//! `server` and `http` are the servers, `cards` what they say; `tail` shows the requests dealt;
+//! `server` and `http` are the servers, `cards` what they say; `tail` shows the requests dealt,
+//! each as a `line`;
 //! `game` is the demo for a person, `script` the one that plays itself (`--once`) with `client`.
 
 mod cards;
 mod client;
 mod game;
 mod http;
+mod line;
 mod script;
 mod server;
 mod tail;
@@ -191,6 +193,6 @@ fn into_pipe(pipe: &PipeWriter) -> AccessLog {
     let path = PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
     AccessLog::To {
         target: Spanned::default_of(LogTarget::File(path)),
-        format: Spanned::default_of(LogFormat::Template(tail::TEMPLATE.to_owned())),
+        format: Spanned::default_of(LogFormat::Template(line::TEMPLATE.to_owned())),
     }
 }
