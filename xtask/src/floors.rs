@@ -88,12 +88,11 @@ const FOR_TESTS: [&str; 4] = ["croupier-testkit", "proptest", "serde_json", "tok
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
 const MODULES: [&str; 20] = [
-    "run",      // a worker thread's body
-    "life",     // the story
-    "explain",  // the story told without living it
-    "stage",    // the eight steps of the story, and rescue
-    "settle",
-    "exchange", // hold the plan while they live
+    "run",     // a worker thread's body
+    "life",    // the story
+    "explain", // the story told without living it
+    "stage",   // the eight steps of the story, and rescue
+    "settle", "exchange", // hold the plan while they live
     "worker", "plan",   // immutable; holds policies, pools, tables
     "policy", // judges an Incoming
     "edits",  // what is changed in a head in passing

@@ -2,8 +2,8 @@
 //! here is for play; the proxy is the real one, started as `croupier run` starts it.
 //!
 //! `server` and `http` are the servers, `cards` what they say; `tail` shows the requests dealt,
-//! each as a `line`;
-//! `game` is the demo for a person, `script` the one that plays itself (`--once`) with `client`.
+//! each as a `line`; `game` is the demo for a person, `script` the one that plays itself
+//! (`--once`) with `client`.
 
 mod cards;
 mod client;
