@@ -253,6 +253,22 @@ impl Control {
         let sites = self.plan.sites.len();
         values.push(("sites", &sites));
         event(Level::Info, "ready", &values);
+        if let Some(wanted) = self.config.limits.connections
+            && wanted > self.connections
+        {
+            event(
+                Level::Warn,
+                "limits.connections",
+                &[
+                    ("wanted", &wanted),
+                    ("descriptors_for", &self.connections),
+                    (
+                        "help",
+                        &"raise `LimitNOFILE`, or lower `limits.connections`",
+                    ),
+                ],
+            );
+        }
         for warning in self.config.warnings.iter() {
             event(
                 Level::Warn,

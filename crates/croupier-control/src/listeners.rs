@@ -1,8 +1,9 @@
 //! Listening sockets: bound here, one for each worker, before anything is swapped.
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
 };
 
 use croupier_config::model::Listen;
@@ -86,7 +87,7 @@ impl Listeners {
     pub(crate) fn changed(&mut self, change: &mut Change) {
         for gone in &change.gone {
             if let Address::Unix(path) = &self.addresses[*gone] {
-                let _ = std::fs::remove_file(path);
+                let _ = fs::remove_file(path);
             }
         }
         *self = std::mem::take(&mut change.after);
@@ -96,7 +97,7 @@ impl Listeners {
     pub(crate) fn clean_up(&self) {
         for address in &self.addresses {
             if let Address::Unix(path) = address {
-                let _ = std::fs::remove_file(path);
+                let _ = fs::remove_file(path);
             }
         }
     }
@@ -106,7 +107,12 @@ impl Listeners {
 fn bind_written(listen: &Listen, workers: usize) -> io::Result<(Address, Vec<Bound>)> {
     match listen {
         Listen::Socket(address) => bind(&Address::Ip(*address), workers),
-        Listen::Unix(path) => bind(&Address::Unix(path.clone()), workers),
+        Listen::Unix(path) => {
+            let bound = bind(&Address::Unix(path.clone()), workers)?;
+            // Whoever may enter the directory may knock, as at a port.
+            fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+            Ok(bound)
+        }
         Listen::Port(port) => {
             let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
             match bind(&Address::Ip(both), workers) {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use croupier_config::{Diagnostic, Diagnostics, Severity};
+use croupier_config::{Config, Diagnostic, Diagnostics, Severity};
 use croupier_proxy::plan;
 use croupier_telemetry::{Counter, Level, event};
 
@@ -73,10 +73,18 @@ async fn attempt(control: &mut Control) -> Verdict {
     logs::set_level(&config);
     let mut report = report;
     report.extend(logs::needs_restart(&control.config, &config));
-    control.config = config;
     if report.is_empty() {
-        report.push("nothing".into());
+        let texts = |config: &Config| -> Vec<String> {
+            config
+                .sources
+                .files()
+                .map(|file| file.text.clone())
+                .collect()
+        };
+        let same = texts(&control.config) == texts(&config);
+        report.push(if same { "nothing" } else { "settings" }.into());
     }
+    control.config = config;
     Ok(report.join("; "))
 }
 

@@ -114,6 +114,12 @@ impl Fault {
         self.detail.unwrap_or_else(|| self.code.sentence())
     }
 
+    /// Was it the origin's side that failed?
+    #[must_use]
+    pub fn is_of_origin(&self) -> bool {
+        self.code.as_str().starts_with("origin.")
+    }
+
     /// With a more precise sentence.
     #[must_use]
     pub fn because(code: Code, detail: &'static str) -> Self {

@@ -128,7 +128,7 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "via",
             Kind::Text("croupier"),
             "\"croupier\"",
-            "Our pseudonym in `Via`.",
+            "Our pseudonym in `Via` on the way to the origin; `off` sends none (nginx does not compress for requests with `Via` unless `gzip_proxied` says so).",
         ),
     ],
     later: &["tls", "user", "group"],

@@ -26,8 +26,8 @@ pub struct Process {
     pub log_level: LogLevel,
     /// How long exchanges may go on after the stop signal.
     pub shutdown_grace: Timeout,
-    /// The pseudonym in `Via` (RFC 9110, 7.6.3).
-    pub via: String,
+    /// The pseudonym in `Via` (RFC 9110, 7.6.3); `None`: `off`.
+    pub via: Option<String>,
 }
 
 /// One entry of `trusted_proxies`.

@@ -23,7 +23,7 @@ impl Default for Process {
             access_log: AccessLog::Auto,
             log_level: LogLevel::default(),
             shutdown_grace: Timeout::After(Duration::from_secs(30)),
-            via: "croupier".into(),
+            via: Some("croupier".into()),
         }
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn process(reader: &mut Reader, table: &Fields<'_>) -> Process {
         && let Some(text) = field.full_text(reader)
         && let Some(via) = reader.parse(text, codes::NAME, pseudonym)
     {
-        process.via = via.value;
+        process.via = Some(via.value).filter(|via| via != "off");
     }
     process
 }

@@ -384,11 +384,14 @@ impl ClientConn {
         .await
     }
 
-    /// Ends the connection so that the client sees that its answer is not whole, whatever its
-    /// framing: a body that ends with the connection would look whole after a plain close.
+    /// Ends the connection so that the client sees that its answer is not whole. A missing rest
+    /// shows by itself; a body that ends with the connection would look whole after a plain
+    /// close, so that one is reset.
     pub fn cut(&mut self) {
         self.persistent = false;
-        self.farewell = Farewell::Cut;
+        if self.wire.is_close_delimited() {
+            self.farewell = Farewell::Cut;
+        }
     }
 
     /// Closes so that the client gets our last bytes: says that we send no more, then drops

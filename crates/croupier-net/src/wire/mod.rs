@@ -233,6 +233,11 @@ impl Wire {
         matches!(self.writer, Writer::Nothing) && self.sent == self.output.len()
     }
 
+    /// Will the body being sent end with the connection?
+    pub(crate) fn is_close_delimited(&self) -> bool {
+        matches!(self.writer, Writer::UntilClose)
+    }
+
     /// Bytes of the received body so far, framing left out.
     #[must_use]
     pub fn body_received(&self) -> u64 {

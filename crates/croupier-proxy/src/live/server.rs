@@ -166,14 +166,16 @@ impl Server {
         self.aside_until.load(Ordering::Relaxed)
     }
 
-    /// It answered.
-    pub fn succeeded(&self) {
+    /// It answered. True when it had been put aside and is back with this.
+    pub fn succeeded(&self) -> bool {
+        let mut is_back = false;
         if self.streak.load(Ordering::Relaxed) != 0 {
             self.streak.store(0, Ordering::Relaxed);
             self.pauses.store(0, Ordering::Relaxed);
             self.is_probed.store(false, Ordering::Relaxed);
-            self.aside_until.store(0, Ordering::Relaxed);
+            is_back = self.aside_until.swap(0, Ordering::Relaxed) != 0;
         }
+        is_back
     }
 
     /// It could not be connected to. Gives the pause when this puts it aside anew.

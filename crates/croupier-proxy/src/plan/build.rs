@@ -59,7 +59,7 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
         pools,
         trusted: TrustedPeers::new(config.server.trusted_proxies.iter().map(|t| &t.value)),
         limits: limits(config, connections),
-        via: format!("1.1 {}", config.server.via).into_bytes().into(),
+        via: (config.server.via.as_ref()).map(|via| format!("1.1 {via}").into_bytes().into()),
     })
 }
 

@@ -1,6 +1,9 @@
 //! What changed between two plans, in words: for the report of a reload.
 
-use super::Plan;
+use std::sync::Arc;
+
+use super::{Plan, PoolPlan};
+use crate::live::Server;
 
 /// Names in each plan, compared.
 #[must_use]
@@ -27,14 +30,25 @@ pub fn compare(old: &Plan, new: &Plan) -> Vec<String> {
     }
     for pool in &new.pools {
         if let Some(before) = old.pools.iter().find(|other| other.name == pool.name) {
-            let servers = |pool: &super::PoolPlan| {
+            let servers = |pool: &PoolPlan| -> Vec<String> {
                 pool.servers
                     .iter()
-                    .map(|(server, weight)| format!("{} x{weight}", server.name))
+                    .map(|(server, _)| server.name.clone())
                     .collect()
             };
             let mut changes = Vec::new();
             named("server", servers(before), servers(pool), &mut changes);
+            for (server, weight) in &pool.servers {
+                let same = |(other, _): &&(Arc<Server>, u16)| other.name == server.name;
+                if let Some((_, old)) = before.servers.iter().find(same)
+                    && old != weight
+                {
+                    changes.push(format!(
+                        "server `{}`: weight {old} -> {weight}",
+                        server.name
+                    ));
+                }
+            }
             words.extend(
                 changes
                     .into_iter()

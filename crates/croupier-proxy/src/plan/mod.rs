@@ -40,8 +40,8 @@ pub struct Plan {
     pub trusted: TrustedPeers,
     /// Limits and times that no route changes.
     pub limits: LimitsPlan,
-    /// Our name in `Via`, with the version before it: `1.1 croupier`.
-    pub via: Box<[u8]>,
+    /// Our name in `Via`, with the version before it: `1.1 croupier`. None: no `Via`.
+    pub via: Option<Box<[u8]>>,
 }
 
 /// One address to listen on, and who answers there.

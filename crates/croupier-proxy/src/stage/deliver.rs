@@ -136,6 +136,10 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     if let Err(fault) = ended {
         x.failed(fault);
         conn.cut();
+        if fault.is_of_origin() {
+            // What did come belongs to the client; whether it arrives changes nothing here.
+            let _ = conn.flush(times.client_send).await;
+        }
     } else if !dealt.upload.has_ended() {
         // Answered before the request was read: its server closes, what is left of the body is
         // dropped by `settle_body`.

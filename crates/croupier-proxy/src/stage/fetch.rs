@@ -3,6 +3,7 @@
 //! retries; the request body moves meanwhile.
 
 use std::{
+    fmt::Display,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -203,7 +204,11 @@ async fn attempt(
             let now = Instant::now();
             x.tally.origin_ttfb = Some(now - asked);
             x.tally.ttfb = Some(now - x.incoming.began);
-            server.succeeded();
+            if server.succeeded() {
+                let names: [(&str, &dyn Display); 2] =
+                    [("pool", &server.pool), ("server", &server.name)];
+                event(Level::Info, "pool.server.back", &names);
+            }
             let is_switch = response.status == 101;
             let dealt = Dealt {
                 lease,

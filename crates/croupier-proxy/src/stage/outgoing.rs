@@ -106,7 +106,9 @@ impl RequestLines<'_> {
             let port = trusted(Name::X_FORWARDED_PORT).unwrap_or(port);
             line(Name::X_FORWARDED_PORT, port);
         });
-        line(Name::VIA, &self.x.plan().via);
+        if let Some(via) = &self.x.plan().via {
+            line(Name::VIA, via);
+        }
         line(Name::X_REQUEST_ID, incoming.id().as_bytes());
         if incoming.trace.is_some()
             && let Some(value) = fields.get(Name::TRACEPARENT)
