@@ -402,13 +402,16 @@ impl ClientConn {
             self.wire.reset_on_close();
             return;
         }
-        if self.wire.has_ended() || self.wire.io.shutdown_write().is_err() {
+        if self.wire.has_ended() {
             return;
         }
         let unread = self.farewell == Farewell::Lingering
             || !self.wire.has_received_all()
             || !self.wire.input.is_empty();
         if !unread && (self.served > 0 || self.wire.local.is_draining()) {
+            return; // dropping the socket says as much
+        }
+        if self.wire.io.shutdown_write().is_err() {
             return;
         }
         let wire = &mut self.wire;
