@@ -37,7 +37,8 @@ async fn connect(address: &Address) -> io::Result<Transport> {
     }
 }
 
-/// Did this fail for want of descriptors, ports or memory here, rather than for the server?
+/// Did this fail for want of descriptors, ports or memory here, rather than for the peer? Then
+/// trying again at once would spin.
 #[must_use]
 pub fn is_ours(error: &io::Error) -> bool {
     use rustix::io::Errno;

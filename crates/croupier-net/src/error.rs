@@ -19,8 +19,6 @@ pub enum NetError {
     Framing(FramingError),
     /// A malformed chunked body.
     Chunk(ChunkError),
-    /// More interim responses than `limits.interim_responses`.
-    TooManyInterim,
     /// The operating system said so.
     Io(io::Error),
 }
@@ -40,9 +38,6 @@ impl fmt::Display for NetError {
             Self::Head(error) => f.write_str(error.sentence()),
             Self::Framing(error) => f.write_str(error.sentence()),
             Self::Chunk(error) => f.write_str(error.sentence()),
-            Self::TooManyInterim => {
-                f.write_str("more interim responses than `limits.interim_responses`")
-            }
             Self::Io(error) => error.fmt(f),
         }
     }

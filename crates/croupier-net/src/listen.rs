@@ -151,9 +151,3 @@ fn peer(address: SocketAddr) -> Peer {
         port: address.port(),
     }
 }
-
-/// Did accepting fail because something is used up here? Then trying again at once would spin.
-#[must_use]
-pub fn is_exhaustion(error: &io::Error) -> bool {
-    crate::dial::is_ours(error)
-}

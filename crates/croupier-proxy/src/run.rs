@@ -4,7 +4,8 @@ use std::{cell::RefCell, collections::HashMap, io, rc::Rc, sync::Arc, thread, ti
 
 use croupier_net::{
     client::ClientConn,
-    listen::{Bound, Listener, is_exhaustion},
+    dial::is_ours,
+    listen::{Bound, Listener},
     timers::TICK,
 };
 use croupier_telemetry::{AccessLog, Counter, Level, event};
@@ -196,7 +197,7 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>, entrance: Rc<Entranc
                         ("help", &"raise `LimitNOFILE` or lower `limits.connections`"),
                     ],
                 );
-                if is_exhaustion(&error) {
+                if is_ours(&error) {
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -12,7 +12,7 @@ use croupier_http::{
     h1::{
         chunked::ChunkLimits,
         encode, head, reuse,
-        scan::{HeadError, HeadLimits, HeadScan, leading_empty_line},
+        scan::{HeadLimits, HeadScan, leading_empty_line},
     },
 };
 
@@ -430,14 +430,5 @@ impl ClientConn {
             }
         })
         .await;
-    }
-}
-
-/// Was a head refused because of its size or shape, rather than the connection's fate?
-#[must_use]
-pub fn refusal(error: &NetError) -> Option<HeadError> {
-    match error {
-        NetError::Head(error) => Some(*error),
-        _ => None,
     }
 }

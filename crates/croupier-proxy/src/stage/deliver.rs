@@ -117,7 +117,6 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     };
     conn.send_head(&dealt.head, dealt.body, declared, &lines);
     x.tally.status = dealt.head.status;
-    x.tally.ttfb = Some(x.incoming.began.elapsed());
     let times = times(x);
     let ended = {
         let mut delivering = Delivering {

@@ -459,7 +459,6 @@ impl Asking<'_> {
                 Code::OriginHeadTooLarge.into()
             }
             NetError::Framing(_) => Code::OriginFraming.into(),
-            NetError::TooManyInterim => Code::OriginInterim.into(),
             NetError::Head(_) | NetError::Chunk(_) => Code::OriginHeadMalformed.into(),
         }
     }

@@ -22,7 +22,6 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Deal
         },
     );
     x.tally.status = dealt.head.status;
-    x.tally.ttfb = Some(x.incoming.began.elapsed());
     x.tally.became = Became::Tunnel;
     let times = x.route_plan().map(|route| route.times);
     if conn

@@ -48,10 +48,4 @@ impl Handle {
     pub async fn tell(&self, command: Command) -> bool {
         self.sender.send(command).await.is_ok()
     }
-
-    /// The same, from a thread that may wait.
-    #[must_use]
-    pub fn tell_blocking(&self, command: Command) -> bool {
-        self.sender.blocking_send(command).is_ok()
-    }
 }
