@@ -3,7 +3,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use croupier_net::{client::ClientConn, timers::ticks, tunnel::Tunnel};
+use croupier_net::{client::ClientConn, tunnel::Tunnel};
 use croupier_telemetry::Gauge;
 
 use super::shape::PassingLines;
@@ -37,9 +37,7 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Deal
     let timer = &conn.timer;
     let mut tunnel = Tunnel::new(&mut conn.wire, &mut dealt.lease.connection().wire);
     let mut moved = (0, 0);
-    let mut until = idle.map_or(croupier_net::timers::NEVER, |idle| {
-        timers.now() + ticks(idle)
-    });
+    let mut until = timers.after(idle);
     poll_fn(|cx| {
         if tunnel.poll_run(cx).is_ready() {
             return Poll::Ready(());
