@@ -78,7 +78,12 @@ const DEPENDENCIES: [(&str, Names); 15] = [
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",
-        &["croupier-net", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-net",
+            "croupier-proxy",
+            "croupier-control",
+            "xtask", // the bench's relay
+        ],
     ),
     ("toml", &["croupier-config"]),
 ];

@@ -11,6 +11,7 @@ mod code;
 mod floors;
 mod load;
 mod process;
+mod relay;
 mod repository;
 mod syscalls;
 mod tidy;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
         Some("load") => load::run(rest),
+        Some("relay") => relay::run(rest), // started by `bench`
         Some("syscalls") => syscalls::run(rest),
         Some("help" | "-h" | "--help") | None => {
             print!("{HELP}");

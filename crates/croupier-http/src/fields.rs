@@ -157,6 +157,14 @@ impl Fields {
         self.all(name).next()
     }
 
+    /// The value of a table name that occurs exactly once.
+    #[must_use]
+    pub fn sole(&self, name: Name) -> Option<&[u8]> {
+        let mut lines = self.lines.iter().filter(|line| line.name == name);
+        let line = lines.next()?;
+        lines.next().is_none().then(|| self.field(line).value)
+    }
+
     /// All values of a table name, in order.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &[u8]> + Clone {
         self.lines

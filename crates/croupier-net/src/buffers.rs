@@ -109,6 +109,12 @@ impl Buffer {
         self.start == self.end
     }
 
+    /// Is a block held?
+    #[must_use]
+    pub fn has_block(&self) -> bool {
+        !self.block.is_empty()
+    }
+
     /// Makes room and gives the space to read into. A full block is exchanged for the next
     /// larger one; an empty slice means that the largest one is full.
     pub fn room(&mut self, first: Size, spare: &Buffers) -> &mut [u8] {

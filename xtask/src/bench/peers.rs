@@ -141,6 +141,12 @@ impl Bench {
                 let running = Running::start(&unique, cpus, &program, &arguments, &scratch.0)?;
                 (running, Some(scratch.0.join(format!("{unique}.out"))))
             }
+            "relay" => {
+                let (listen, origin) = (address.to_string(), origin.to_string());
+                let arguments = ["relay", listen.as_str(), origin.as_str()];
+                let running = Running::start(&unique, cpus, &self.load, &arguments, &scratch.0)?;
+                (running, None)
+            }
             "nginx" => {
                 let folder = scratch.0.join(&unique);
                 fs::create_dir_all(&folder).map_err(|error| error.to_string())?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::peers::{Origin, PROXIES, Peer};
 use super::report::{Cell, Report};
 use super::wrk::Run;
-use super::{Bench, LOAD_CPU, descriptor_limit};
+use super::{Bench, LOAD_CPU, PROXY_CPU, descriptor_limit};
 use crate::Outcome;
 use crate::process;
 
@@ -94,6 +94,9 @@ impl Bench {
             return Ok(());
         };
         let mut peers = self.proxies(origin.address)?;
+        if self.options.has("relay") {
+            peers.push(self.proxy("relay", PROXY_CPU, 1, origin.address)?);
+        }
         if self.options.has("floor") {
             peers.push(Peer::floor(origin));
         }
@@ -133,7 +136,7 @@ impl Bench {
         origin: &Origin,
         report: &mut Report,
     ) -> Outcome<()> {
-        let nginx = self.proxy("nginx", super::PROXY_CPU, 1, origin.address)?;
+        let nginx = self.proxy("nginx", PROXY_CPU, 1, origin.address)?;
         self.wrk(&nginx, "/128", false, 1)?;
         let best = self.wrk(&nginx, "/128", false, self.options.seconds)?;
         drop(nginx);
@@ -176,7 +179,7 @@ impl Bench {
         }
         for name in PROXIES.into_iter().filter(|name| self.options.has(name)) {
             // A fresh process, so that memory freed by earlier work does not hide the growth.
-            let peer = self.proxy(name, super::PROXY_CPU, 1, origin.address)?;
+            let peer = self.proxy(name, PROXY_CPU, 1, origin.address)?;
             let mut first = TcpStream::connect(peer.address).map_err(|e| e.to_string())?;
             for _ in 0..1000 {
                 ask(&mut first, peer.address)?;
@@ -217,7 +220,7 @@ impl Bench {
         let origin = Origin::start(&self.scratch, both, 1)?;
         let mut peers = Vec::new();
         for name in PROXIES.into_iter().filter(|name| self.options.has(name)) {
-            let one = self.proxy(name, super::PROXY_CPU, 1, origin.address)?;
+            let one = self.proxy(name, PROXY_CPU, 1, origin.address)?;
             let two = self.proxy(name, both, 2, origin.address)?;
             peers.push((one, two));
         }

@@ -12,6 +12,12 @@ pub fn is_persistent(version: Version, fields: &Fields) -> bool {
     if !fields.contains(Name::CONNECTION) {
         return version == Version::Http11;
     }
+    // What most servers say, without taking a list apart.
+    if let Some(only) = fields.sole(Name::CONNECTION)
+        && only.eq_ignore_ascii_case(b"keep-alive")
+    {
+        return true;
+    }
     let mut keep = version == Version::Http11;
     for member in fields.all(Name::CONNECTION).flat_map(members) {
         if member.eq_ignore_ascii_case(b"close") {

@@ -99,6 +99,13 @@ pub fn forwards_left(fields: &Fields) -> Option<u64> {
 pub fn listed_in(fields: &Fields) -> Listed {
     let mut listed = Listed::default();
     if fields.contains(Name::CONNECTION) {
+        if fields
+            .sole(Name::CONNECTION)
+            .is_some_and(|only| only.eq_ignore_ascii_case(b"keep-alive"))
+        {
+            listed.names.insert(Name::KEEP_ALIVE);
+            return listed;
+        }
         for member in fields.all(Name::CONNECTION).flat_map(members) {
             match Name::from_bytes(member) {
                 Name::OTHER => listed.others = true,

@@ -110,6 +110,10 @@ impl Wire {
         if self.ended {
             return Poll::Ready(Ok(0));
         }
+        // Three of five calls for a small request only wait: they need not lend a block.
+        if !self.input.has_block() && self.io.poll_readable(cx)?.is_pending() {
+            return Poll::Pending;
+        }
         let room = self
             .input
             .room(self.end.first_read(self.last_body), &self.local.buffers);

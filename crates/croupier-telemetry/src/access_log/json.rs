@@ -52,30 +52,32 @@ pub(super) fn write(record: &Record<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n");
 }
 
-/// A key, up to and with the quote that opens its value, and the value.
+/// A key, up to and with the quote that opens its value, and the value. Keys come with their
+/// length, so that copying one is a store or two and no call.
 #[inline]
-fn string(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+fn string<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: &[u8]) {
     if value.is_empty() {
         return;
     }
     let (kept, whole) = text::capped(value, FIELD_BYTES);
+    out.reserve(N + kept.len() + 1);
     out.extend_from_slice(key);
     text::json(out, kept);
-    out.extend_from_slice(if whole {
-        b"\""
+    if whole {
+        out.push(b'"');
     } else {
-        "\u{2026}\"".as_bytes()
-    });
+        out.extend_from_slice("\u{2026}\"".as_bytes());
+    }
 }
 
 #[inline]
-fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+fn number<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: u64) {
     out.extend_from_slice(key);
     text::number(out, value);
 }
 
 #[inline]
-fn duration(out: &mut Vec<u8>, key: &[u8], value: Option<Duration>) {
+fn duration<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: Option<Duration>) {
     if let Some(value) = value {
         out.extend_from_slice(key);
         text::milliseconds(out, value);

@@ -1,0 +1,109 @@
+//! The floor of a proxy in user space: a loop that carries bytes both ways between two sockets
+//! and looks at none of them. Same runtime, same reads and writes as a proxy; no HTTP.
+//!
+//! `cargo xtask bench` measures it beside the proxies: what a proxy takes beyond this is what it
+//! takes to be one.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Outcome;
+
+/// Bytes carried at once: what a proxy reads for a large answer.
+const ROOM: usize = 64 << 10;
+
+pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
+    let [listen, origin] = arguments else {
+        return Err("usage: relay LISTEN ORIGIN".into());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime
+        .block_on(serve(listen, origin))
+        .map_err(|error| error.to_string())
+}
+
+async fn serve(listen: &str, origin: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(listen).await?;
+    loop {
+        let (mut client, _) = listener.accept().await?;
+        let origin = origin.to_owned();
+        tokio::spawn(async move {
+            let mut origin = TcpStream::connect(origin).await?;
+            client.set_nodelay(true)?;
+            origin.set_nodelay(true)?;
+            let (mut up, mut down) = (Way::default(), Way::default());
+            poll_fn(|cx| {
+                let up = up.poll(cx, &mut client, &mut origin)?;
+                let down = down.poll(cx, &mut origin, &mut client)?;
+                // Whoever closes first ends both ways.
+                if up.is_ready() || down.is_ready() {
+                    return Poll::Ready(io::Result::Ok(()));
+                }
+                Poll::Pending
+            })
+            .await
+        });
+    }
+}
+
+/// One direction. Holds its buffer only while bytes are in it.
+#[derive(Default)]
+struct Way {
+    held: Vec<u8>,
+    sent: usize,
+}
+
+impl Way {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+    ) -> Poll<io::Result<()>> {
+        thread_local! {
+            static ROOM_OF_THREAD: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; ROOM]);
+        }
+        loop {
+            while self.sent < self.held.len() {
+                match Pin::new(&mut *to).poll_write(cx, &self.held[self.sent..])? {
+                    Poll::Ready(count) => self.sent += count,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            self.held.clear();
+            self.sent = 0;
+            let read = ROOM_OF_THREAD.with_borrow_mut(|room| {
+                let mut buffer = ReadBuf::new(room);
+                if Pin::new(&mut *from)
+                    .poll_read(cx, &mut buffer)?
+                    .is_pending()
+                {
+                    return Poll::Pending;
+                }
+                let read = buffer.filled();
+                if read.is_empty() {
+                    return Poll::Ready(Ok(false));
+                }
+                let sent = match Pin::new(&mut *to).poll_write(cx, read)? {
+                    Poll::Ready(count) => count,
+                    Poll::Pending => 0,
+                };
+                self.held.extend_from_slice(&read[sent..]);
+                Poll::Ready(io::Result::Ok(true))
+            })?;
+            match read {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
