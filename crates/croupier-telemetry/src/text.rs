@@ -219,11 +219,7 @@ mod tests {
                     let mut text = vec![b'~'; length];
                     text[at] = byte;
                     let dirty = !(b' '..=b'~').contains(&byte) || matches!(byte, b'"' | b'\\');
-                    assert_eq!(
-                        super::is_clean(&text),
-                        !dirty,
-                        "{byte:#x} at {at} of {length}"
-                    );
+                    assert_eq!(is_clean(&text), !dirty, "{byte:#x} at {at} of {length}");
                 }
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! [`inspect`] says whether a request is lawful and what it asks of its connection; [`hop`]
 //! what must not pass through; [`forwarded`] who the client is and how we tell the origin;
-//! [`hide`] what of the origin's identity is taken out of an answer.
+//! [`hide`] what of the origin's identity is taken out of an answer; [`resume`] whether a
+//! broken download may go on elsewhere.
 
 pub mod inspect;
 
@@ -11,3 +12,5 @@ pub mod hop;
 pub mod forwarded;
 
 pub mod hide;
+
+pub mod resume;

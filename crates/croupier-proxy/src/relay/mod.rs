@@ -17,6 +17,7 @@ use croupier_net::{
     splice::{Failure, Pipe, Pipes},
 };
 
+pub(crate) mod replay;
 mod trailing;
 
 use trailing::trailing;

@@ -23,7 +23,7 @@ use super::{Pump, Side};
 
 /// What a scripted source does next.
 #[derive(Clone, Debug)]
-enum Give {
+pub(super) enum Give {
     Bytes(Vec<u8>),
     Wait,
     Fail,
@@ -38,7 +38,7 @@ enum Take {
 }
 
 #[derive(Debug, Default)]
-struct From {
+pub(super) struct From {
     script: VecDeque<Give>,
     here: Vec<u8>,
     waits: usize,
@@ -54,6 +54,15 @@ struct To {
     finished: bool,
     trailers: usize,
     waits: usize,
+}
+
+impl From {
+    pub(super) fn of(script: impl IntoIterator<Item = Give>) -> Self {
+        Self {
+            script: script.into_iter().collect(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Source for From {
