@@ -54,7 +54,7 @@ const CRATES: [(&str, Names); 10] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 15] = [
+const DEPENDENCIES: [(&str, Names); 16] = [
     ("annotate-snippets", &["croupier-config"]),
     ("clap", &["croupier"]),
     ("fastrand", &["croupier-telemetry", "croupier-proxy"]),
@@ -75,6 +75,7 @@ const DEPENDENCIES: [(&str, Names); 15] = [
         ],
     ),
     ("serde_json", &["croupier-config", "croupier-proxy"]),
+    ("siphasher", &["croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",

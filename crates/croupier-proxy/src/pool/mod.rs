@@ -1,9 +1,17 @@
 //! Pools at work: which server is asked, over which connection, and what may be tried again.
 //!
-//! [`pick`] chooses, [`idle`] keeps connections for later, [`lease`] borrows one for an
-//! exchange, [`retry`] says whether a failed attempt may be made again.
+//! [`split`] chooses between pools, [`sticky`] finds the server a client had before, [`pick`]
+//! chooses one by turn, lot, load or the request's [`hash_key`]. [`idle`] keeps connections for
+//! later, [`lease`] borrows one for an exchange, [`retry`] says whether a failed attempt may be
+//! made again.
+
+pub mod split;
+
+pub mod sticky;
 
 pub mod pick;
+
+pub mod hash_key;
 
 pub(crate) mod idle;
 

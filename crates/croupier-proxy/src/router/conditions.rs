@@ -59,16 +59,24 @@ impl Condition {
     /// Does it hold for this query? Names and values are compared as sent.
     #[must_use]
     pub fn holds_in_query(&self, query: Option<&str>) -> bool {
-        let pairs = query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty());
-        let values = pairs.filter_map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (name == &*self.name).then_some(value.as_bytes())
-        });
-        self.rule.holds(values)
+        self.rule.holds(parameters(query, &self.name))
     }
+}
+
+/// The values of the query parameters of that name, in order. Both as sent, case counts; one
+/// without `=` has an empty value.
+pub(crate) fn parameters<'q>(
+    query: Option<&'q str>,
+    name: &'q str,
+) -> impl Iterator<Item = &'q [u8]> {
+    let pairs = query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty());
+    pairs.filter_map(move |pair| {
+        let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (own == name).then_some(value.as_bytes())
+    })
 }
 
 #[cfg(test)]
