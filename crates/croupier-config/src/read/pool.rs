@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{
-    Balance, HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress, TimeoutOverrides,
-};
+use crate::model::{HostHeader, Pool, PoolId, PoolKind, Server, ServerAddress};
 use crate::nearest::nearest;
 use crate::read::{Complaint, Field, Fields, Reader, address, host, limits};
 use crate::source::{Span, Spanned};
@@ -45,17 +43,9 @@ impl PoolBook {
         }
         self.names
             .insert(key.value.clone(), PoolId(self.pools.len()));
-        self.pools.push(Pool {
-            name: key.clone(),
-            kind: PoolKind::Named,
-            servers: Vec::new(),
-            balance: Balance::default(),
-            timeout: TimeoutOverrides::default(),
-            host: HostHeader::default(),
-            protocol: Protocol::default(),
-            idle_per_server: None,
-            span: entry.node.span,
-        });
+        let (kind, span) = (PoolKind::Named, entry.node.span);
+        self.pools
+            .push(Pool::new(key.clone(), kind, Vec::new(), span));
     }
 
     /// Second pass: what the pool says.
@@ -182,20 +172,10 @@ impl PoolBook {
         }
         let id = PoolId(self.pools.len());
         self.anonymous.insert(name.clone(), id);
-        self.pools.push(Pool {
-            name: Spanned::new(name, span),
-            kind: PoolKind::Anonymous,
-            servers: addresses
-                .into_iter()
-                .map(|address| Server { address, weight: 1 })
-                .collect(),
-            balance: Balance::default(),
-            timeout: TimeoutOverrides::default(),
-            host: HostHeader::default(),
-            protocol: Protocol::default(),
-            idle_per_server: None,
-            span,
-        });
+        let servers = addresses.into_iter().map(Server::new).collect();
+        let name = Spanned::new(name, span);
+        self.pools
+            .push(Pool::new(name, PoolKind::Anonymous, servers, span));
         Some(Spanned::new(id, span))
     }
 }
@@ -242,7 +222,10 @@ fn servers(reader: &mut Reader, field: &Field<'_>) -> Vec<Server> {
                     .help("for a larger share write `{ address = .., weight = 2 }`"),
             );
         }
-        servers.push(Server { address, weight });
+        servers.push(Server {
+            weight,
+            ..Server::new(address)
+        });
     }
     servers
 }

@@ -20,6 +20,7 @@ impl Default for Process {
             admin: None,
             metrics: None,
             trusted_proxies: Vec::new(),
+            resolver: Vec::new(),
             access_log: AccessLog::Auto,
             log_level: LogLevel::default(),
             shutdown_grace: Timeout::After(Duration::from_secs(30)),

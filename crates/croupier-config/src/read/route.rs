@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{PathMatch, Route, When};
+use crate::model::{PathMatch, Route, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
 use crate::read::{Complaint, Fields, PoolBook, Reader, condition, headers, host, limits, path};
 use crate::source::Spanned;
@@ -58,6 +58,7 @@ pub(crate) fn route(
         headers,
         hide,
         timeout,
+        traffic: Traffic::default(),
         span: node.span,
     })
 }

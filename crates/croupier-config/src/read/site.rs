@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{PathEdit, Route, Site, TimeoutOverrides, When};
+use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
 use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route};
 use crate::source::Spanned;
@@ -61,6 +61,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         hide,
         forwarded,
         timeout,
+        traffic: Traffic::default(),
         span: entry.node.span,
     })
 }
@@ -119,6 +120,7 @@ fn routes(reader: &mut Reader, table: &Fields<'_>, book: &mut PoolBook) -> Vec<R
             headers: crate::model::Headers::default(),
             hide: None,
             timeout: TimeoutOverrides::default(),
+            traffic: Traffic::default(),
             span: field.name.to(field.node.span),
         }),
         Found::Broken => {}
