@@ -40,14 +40,27 @@ impl<'a> Field<'a> {
 
     /// What the wrong type was most likely meant to be.
     fn type_help(&self, node: &Node) -> Option<String> {
-        let kinds = match &self.key.kind {
-            Kind::Either(kinds) => kinds,
-            kind => std::slice::from_ref(kind),
+        let kinds = self.kinds();
+        let takes = |word: &str| {
+            let is_here = |kind: &Kind| matches!(kind, Kind::Words(words) if words.contains(&word));
+            kinds.iter().any(is_here)
         };
+        let is_flag = kinds.iter().any(|kind| matches!(kind, Kind::Flag));
         match (&node.value, kinds.first()?) {
+            (Value::Boolean(false), _) if takes("off") => Some("write `\"off\"`".into()),
+            (Value::String(text), _)
+                if is_flag && ["off", "none", "no"].contains(&text.as_str()) =>
+            {
+                Some("write `false`".into())
+            }
+            (Value::String(text), _) if is_flag && ["on", "yes"].contains(&text.as_str()) => {
+                Some("write `true`".into())
+            }
+            (Value::Integer(n), Kind::Percent) => Some(format!("write `\"{n}%\"`")),
             (Value::Integer(n), Kind::Duration) => Some(format!(
                 "write `\"{n}s\"` for seconds or `\"{n}ms\"` for milliseconds"
             )),
+            (Value::Integer(0), Kind::Size) if takes("0") => Some("write `\"0\"`".into()),
             (Value::Integer(n), Kind::Size) => Some(scalar::bytes_help(&n.to_string())),
             (Value::Integer(n), Kind::TextOrTexts(example)) if example.contains(':') => Some(
                 format!("write `\":{n}\"` for the port or `\"{}:{n}\"`", "127.0.0.1"),
@@ -105,10 +118,12 @@ impl<'a> Field<'a> {
 
     /// An integer within the bounds that the table of keys gives.
     pub(crate) fn integer(&self, reader: &mut Reader) -> Option<Spanned<u64>> {
-        match self.key.kind {
-            Kind::Integer(min, max) => self.integer_in(reader, min, max),
-            _ => self.integer_in(reader, 0, u64::MAX),
-        }
+        let bounds = self.kinds().iter().find_map(|kind| match kind {
+            Kind::Integer(min, max) => Some((*min, *max)),
+            _ => None,
+        });
+        let (min, max) = bounds.unwrap_or((0, u64::MAX));
+        self.integer_in(reader, min, max)
     }
 
     pub(crate) fn integer_in(
@@ -140,9 +155,10 @@ impl<'a> Field<'a> {
     /// One of the words of the table of keys.
     pub(crate) fn word(&self, reader: &mut Reader) -> Option<&'static str> {
         let text = self.text(reader)?;
-        let Kind::Words(words) = self.key.kind else {
-            return None;
-        };
+        let words = self.kinds().iter().find_map(|kind| match kind {
+            Kind::Words(words) => Some(*words),
+            _ => None,
+        })?;
         if let Some(word) = words.iter().find(|word| **word == text.value) {
             return Some(word);
         }
@@ -186,7 +202,11 @@ impl<'a> Field<'a> {
                         self.key.name,
                         item.found()
                     );
-                    reader.note(Diagnostic::error(codes::WRONG_TYPE, item.span, message));
+                    let diagnostic = Diagnostic::error(codes::WRONG_TYPE, item.span, message);
+                    reader.note(match item.value {
+                        Value::Integer(n) => diagnostic.help(format!("write `\"{n}\"`")),
+                        _ => diagnostic,
+                    });
                 }
             }
         }

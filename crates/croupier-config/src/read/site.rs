@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
-use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route};
+use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, traffic};
 use crate::source::Spanned;
 use crate::tree::{Entry, Node, Value};
 
@@ -52,6 +52,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         .and_then(|field| field.flag(reader))
         .unwrap_or(false);
     let timeout = limits::overrides(reader, &table);
+    let traffic = traffic::traffic(reader, &table, book);
     Some(Site {
         host: host?,
         aliases,
@@ -61,7 +62,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         hide,
         forwarded,
         timeout,
-        traffic: Traffic::default(),
+        traffic,
         span: entry.node.span,
     })
 }
