@@ -92,6 +92,12 @@ impl Field<'_> {
         self.count(reader).map(Some)
     }
 
+    /// Whether the table of keys has this word among what the key takes.
+    pub(crate) fn takes_word(&self, word: &str) -> bool {
+        let has = |kind: &Kind| matches!(kind, Kind::Words(words) if words.contains(&word));
+        self.kinds().iter().any(has)
+    }
+
     /// The kinds of which the value is one.
     pub(crate) fn kinds(&self) -> &'static [Kind] {
         match &self.key.kind {

@@ -41,13 +41,9 @@ impl<'a> Field<'a> {
     /// What the wrong type was most likely meant to be.
     fn type_help(&self, node: &Node) -> Option<String> {
         let kinds = self.kinds();
-        let takes = |word: &str| {
-            let is_here = |kind: &Kind| matches!(kind, Kind::Words(words) if words.contains(&word));
-            kinds.iter().any(is_here)
-        };
         let is_flag = kinds.iter().any(|kind| matches!(kind, Kind::Flag));
         match (&node.value, kinds.first()?) {
-            (Value::Boolean(false), _) if takes("off") => Some("write `\"off\"`".into()),
+            (Value::Boolean(false), _) if self.takes_word("off") => Some("write `\"off\"`".into()),
             (Value::String(text), _)
                 if is_flag && ["off", "none", "no"].contains(&text.as_str()) =>
             {
@@ -56,11 +52,21 @@ impl<'a> Field<'a> {
             (Value::String(text), _) if is_flag && ["on", "yes"].contains(&text.as_str()) => {
                 Some("write `true`".into())
             }
+            (Value::Float, Kind::Percent) => {
+                Some("write it in percent and as a string, such as `\"50%\"`".into())
+            }
+            (Value::Integer(n), Kind::Flag | Kind::Table(_)) => {
+                let (name, key) = (self.key.name, self.number_key()?);
+                Some(format!("write `{name} = {{ {key} = {n} }}`"))
+            }
+            (Value::Boolean(true), Kind::Text(example)) if self.has_table() => {
+                Some(format!("write `{} = \"{example}\"`", self.key.name))
+            }
             (Value::Integer(n), Kind::Percent) => Some(format!("write `\"{n}%\"`")),
             (Value::Integer(n), Kind::Duration) => Some(format!(
                 "write `\"{n}s\"` for seconds or `\"{n}ms\"` for milliseconds"
             )),
-            (Value::Integer(0), Kind::Size) if takes("0") => Some("write `\"0\"`".into()),
+            (Value::Integer(0), Kind::Size) if self.takes_word("0") => Some("write `\"0\"`".into()),
             (Value::Integer(n), Kind::Size) => Some(scalar::bytes_help(&n.to_string())),
             (Value::Integer(n), Kind::TextOrTexts(example)) if example.contains(':') => Some(
                 format!("write `\":{n}\"` for the port or `\"{}:{n}\"`", "127.0.0.1"),
@@ -82,6 +88,22 @@ impl<'a> Field<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The key of the table that a bare number was most likely meant for.
+    fn number_key(&self) -> Option<&'static str> {
+        match self.key.name {
+            "queue" => Some("requests"),
+            "retry" => Some("max"),
+            _ => None,
+        }
+    }
+
+    /// Whether the value may be a table, so that a text is its short form.
+    fn has_table(&self) -> bool {
+        self.kinds()
+            .iter()
+            .any(|kind| matches!(kind, Kind::Table(_)))
     }
 
     pub(crate) fn text(&self, reader: &mut Reader) -> Option<Spanned<&'a str>> {
@@ -144,11 +166,11 @@ impl<'a> Field<'a> {
         }
         let takes = Kind::Integer(min, max).describe();
         let message = format!("`{}` takes {takes}", self.key.name);
-        reader.note(Diagnostic::error(
-            codes::OUT_OF_RANGE,
-            self.node.span,
-            message,
-        ));
+        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, self.node.span, message);
+        reader.note(match integer {
+            0 if self.takes_word("off") => diagnostic.help("write `\"off\"`"),
+            _ => diagnostic,
+        });
         None
     }
 
@@ -252,7 +274,8 @@ impl<'a> Field<'a> {
                 );
                 reader.note(
                     Diagnostic::error(codes::DUPLICATE_ENTRY, item.span, message)
-                        .and(first, "first here"),
+                        .and(first, "first here")
+                        .help("leave one of them out"),
                 );
             }
         }

@@ -52,6 +52,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("slowstart", "slow_start"),
     ("retries", "retry"),
     ("attempts", "max"),
+    ("tries", "max"),
+    ("percent", "weight"),
     ("num_retries", "max"),
     ("uri", "path"),
     ("expect", "status"),

@@ -130,8 +130,9 @@ fn times(reader: &mut Reader, table: &Fields<'_>, mut health: Health) -> Health 
     let timeout = time("timeout", TIME_MIN);
     health.interval = interval.unwrap_or(health.interval);
     // A short interval makes the others short too, unless they are written.
-    health.interval_changing = changing.unwrap_or(health.interval_changing.min(health.interval));
-    health.timeout = timeout.unwrap_or(health.timeout.min(health.interval));
+    health.interval_changing =
+        changing.unwrap_or_else(|| health.interval_changing.min(health.interval));
+    health.timeout = timeout.unwrap_or_else(|| health.timeout.min(health.interval));
     if let Some(field) = table.get("timeout")
         && health.interval < health.timeout
     {

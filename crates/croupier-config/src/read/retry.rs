@@ -172,6 +172,13 @@ fn after(reader: &mut Reader, field: &Field<'_>) -> Option<HedgeAfter> {
         }
         return Some(HedgeAfter::Quantile(share));
     }
+    if text.value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let (number, name) = (text.value, field.key.name);
+        let message = format!("`{name} = \"{number}\"` is neither a share nor a duration");
+        let help = format!("write `{number}%` for a share of the requests, or `{number}ms`");
+        reader.note(Diagnostic::error(codes::DURATION, text.span, message).help(help));
+        return None;
+    }
     field.time(reader, TIME_MIN).map(HedgeAfter::Time)
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn percent(text: &str) -> Result<Percent, Complaint> {
     let bad = || Complaint::new(format!("`{text}` is not a share"));
     let Some(number) = text.strip_suffix('%') else {
         return Err(match text.parse::<f64>() {
-            Ok(share) if share > 0.0 && share < 1.0 && text.len() <= 4 => bad().help(format!(
+            Ok(share) if share > 0.0 && share < 10.0 && text.contains('.') => bad().help(format!(
                 "write it in percent: `{}%`",
                 (share * 100.0).round()
             )),

@@ -49,14 +49,15 @@ fn server(reader: &mut Reader, item: &Node) -> Option<Server> {
             let max_requests = most(reader, &table, "max_requests");
             let max_connections = most(reader, &table, "max_connections");
             let address = address?;
-            if let ServerAddress::Srv { .. } = address.value {
-                note_dns(reader, &table, address.span);
-            }
+            let is_dns = matches!(address.value, ServerAddress::Srv { .. });
             let mut server = Server::new(address);
-            if let Some(weight) = weight.and_then(|weight| u16::try_from(weight.value).ok()) {
-                server.weight = weight;
+            if is_dns {
+                note_dns(reader, &table, server.address.span);
+            } else {
+                let weight = weight.and_then(|weight| u16::try_from(weight.value).ok());
+                server.weight = weight.unwrap_or(server.weight);
+                server.tier = tier.unwrap_or_default();
             }
-            server.tier = tier.unwrap_or_default();
             server.max_requests = max_requests;
             server.max_connections = max_connections;
             Some(server)

@@ -111,14 +111,23 @@ pub(crate) fn split(
         Some(field) => balance::hash_key(reader, &field),
         None => Some(HashKey::default()),
     };
-    if field.node.as_table().is_some() {
-        let message = "`split` is a list of tables, not one table";
-        let help =
-            "write `split = [{ pool = \"web\", weight = 95 }, { pool = \"canary\", weight = 5 }]`";
-        reader.note(Diagnostic::error(codes::WRONG_TYPE, field.node.span, message).help(help));
+    let form =
+        "write `split = [{ pool = \"web\", weight = 95 }, { pool = \"canary\", weight = 5 }]`";
+    let problem = match &field.node.value {
+        Value::Array(items) if items.is_empty() => Some((codes::EMPTY, "`split` is empty".into())),
+        Value::Array(_) => None,
+        _ => Some((
+            codes::WRONG_TYPE,
+            match field.node.found() {
+                "a table" => "`split` is a list of tables, not one table".into(),
+                found => format!("`split` is a list of tables, not {found}"),
+            },
+        )),
+    };
+    if let Some((code, message)) = problem {
+        reader.note(Diagnostic::error(code, field.node.span, message).help(form));
         return None;
     }
-    field.note_empty(reader);
     let items = field.items(reader);
     if items.len() > PARTS_MAX {
         let message = format!("a split has at most {PARTS_MAX} pools");
