@@ -50,10 +50,16 @@ codes! {
     NAME "C118" "A name may hold letters, digits, `-`, `_` and `.` (a route's name anything printable).";
     DUPLICATE_ENTRY "C119" "The same thing is listed twice.";
 
+    PERCENT "C120" "A share is a string with a percent sign, such as `20%` or `99.9%`.";
+    NO_WEIGHT "C121" "All weights of a pool or split are 0, so nobody would get a request.";
+    STATUS "C122" "A status is a number from 100 to 599, and a range of them is written `200-299`.";
+    COOKIE "C123" "A cookie's name is a token (RFC 6265, 4.1.1), and its path begins with `/` and has no `;`.";
+    SECRET "C124" "A secret is a text of at least 16 bytes, or the file or variable of the environment that holds one.";
+
     NO_SUCH_POOL "C201" "A route refers to a pool that no file defines.";
     DUPLICATE_SITE "C202" "Two sites answer for the same host, so one of them would never be asked.";
     DUPLICATE_POOL "C203" "Two pools have the same name.";
-    NO_ROUTE "C204" "A site has nothing to do: no routes and no `proxy`, `pool`, `redirect`, `respond` or `deny`.";
+    NO_ROUTE "C204" "A site has nothing to do: no routes and no `proxy`, `pool`, `split`, `redirect`, `respond` or `deny`.";
     UNREACHABLE "C205" "A route can never match, because an earlier route of its site takes everything it would take.";
     UNUSED_POOL "C206" "No site uses the pool.";
     REGEX "C207" "The regular expression does not compile.";
@@ -62,6 +68,7 @@ codes! {
     NO_GROUP "C210" "A template refers to a group that the route's `path_regex` does not have.";
     NO_SUCH_NAME "C211" "A test expects a site, route or pool that the config does not have.";
     TEST_FAILED "C212" "A test of the config came out otherwise than it expects.";
+    HARDLY_MEANT "C213" "What is written is allowed and hardly meant: beside the rest it has no effect, or works against it.";
 }
 
 /// The code with this id.

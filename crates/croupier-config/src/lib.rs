@@ -1,6 +1,6 @@
 //! croupier-config: text in, a checked [`Config`] out.
 //!
-//! The crate reads files and nothing else: no network, no lookups, no sockets. It refuses to stop at the first
+//! The crate reads files and, when it is asked for a secret, the environment: no network, no lookups, no sockets. It refuses to stop at the first
 //! problem; [`Diagnostics`] holds all of them with their places. What a key means at run time is the business of
 //! the plan builder, one floor up, which sees only the model.
 

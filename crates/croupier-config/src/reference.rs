@@ -2,8 +2,9 @@
 
 use crate::codes;
 use crate::keys::{
-    ACCESS_LOG, EDITS, EXPECT, HEADERS, HIDE, Kind, LIMITS, POOL, REDIRECT, RESPOND, ROOT, ROUTE,
-    SERVER, SERVER_TABLE, SITE, TEST, TIMEOUT, TIMEOUTS, Table,
+    ACCESS_LOG, EDITS, EJECT, EXPECT, HASH, HEADERS, HEALTH, HEDGE, HIDE, Kind, LIMITS, MIRROR,
+    POOL, QUEUE, REDIRECT, RESPOND, RETRY, ROOT, ROUTE, SECRET, SERVER, SERVER_TABLE, SITE, SPLIT,
+    STICKY, TEST, TIMEOUT, TIMEOUTS, Table,
 };
 use crate::schema::is_required;
 
@@ -16,8 +17,18 @@ const TABLES: &[&Table] = &[
     &LIMITS,
     &POOL,
     &SERVER,
+    &HASH,
+    &HEALTH,
+    &EJECT,
+    &QUEUE,
+    &STICKY,
+    &SECRET,
     &SITE,
     &ROUTE,
+    &SPLIT,
+    &MIRROR,
+    &RETRY,
+    &HEDGE,
     &REDIRECT,
     &RESPOND,
     &HEADERS,
@@ -35,7 +46,7 @@ const OPENING: &str = "\
 
 The config is TOML: two levels of headers at most, and unknown keys are errors. Durations are strings with units (`ms`, `s`, `m`,
 `h`, `d`), as in `\"500ms\"` or `\"1h30m\"`. Sizes are strings with units: `KiB`, `MiB`, `GiB` are powers of 1024, `kB`, `MB`, `GB`
-powers of 1000. A file whose name ends in `.json` holds the same model as JSON.
+powers of 1000. Shares are strings with a percent sign, as in `\"20%\"`. A file whose name ends in `.json` holds the same model as JSON.
 ";
 
 /// The page, as Markdown.
@@ -80,6 +91,7 @@ fn takes(kind: Kind) -> String {
         Kind::Flag => "boolean".into(),
         Kind::Duration => "duration".into(),
         Kind::Size => "size".into(),
+        Kind::Percent => "share".into(),
         Kind::Texts(example) => format!("list of strings, `[\"{example}\"]`"),
         Kind::TextOrTexts(example) => format!("string or list of strings, `\"{example}\"`"),
         Kind::Table(_) => "table".into(),

@@ -45,6 +45,9 @@ pub(crate) fn is_required(spec: &Table, key: &Key) -> bool {
         ("[pool.NAME]", "servers"),
         ("A server of a pool", "address"),
         ("redirect", "to"),
+        ("balance", "hash"),
+        ("split", "pool"),
+        ("mirror", "pool"),
         ("[[test]]", "request"),
         ("[[test]]", "expect"),
     ];
@@ -84,6 +87,7 @@ fn kind(of: Kind) -> Value {
         Kind::Numbers(numbers) => json!({ "enum": numbers }),
         Kind::Duration => json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$" }),
         Kind::Size => json!({ "type": "string", "pattern": "^[0-9]+([kKMGT]?B|[KMGT]iB)$" }),
+        Kind::Percent => json!({ "type": "string", "pattern": "^[0-9]+([.][0-9]{1,2})?%$" }),
         Kind::Words(words) => json!({ "enum": words }),
         Kind::Texts(example) => {
             json!({ "type": "array", "items": { "type": "string" }, "examples": [[example]] })

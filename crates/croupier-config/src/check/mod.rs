@@ -4,12 +4,13 @@
 
 mod listen;
 mod reach;
+mod traffic;
 
 use std::collections::HashMap;
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::model::{Action, Config, Expect, HostPattern, PathEdit, PathMatch, Piece, PoolKind};
+use crate::model::{Action, Config, Expect, HostPattern, PathEdit, PathMatch, Piece};
 use crate::nearest::nearest;
 use crate::read::Reader;
 use crate::source::{Span, Spanned};
@@ -18,6 +19,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     hosts(reader, config);
     groups(reader, config);
     tests(reader, config);
+    traffic::check(reader, config);
     listen::check(reader, config);
     if reader
         .list
@@ -27,7 +29,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
         return;
     }
     reach::check(reader, config);
-    unused_pools(reader, config);
+    traffic::unused_pools(reader, config);
     if config.sites.is_empty() {
         let start = Span {
             start: 0,
@@ -137,24 +139,4 @@ fn expected<'a>(
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
     reader.note(diagnostic);
-}
-
-fn unused_pools(reader: &mut Reader, config: &Config) {
-    let mut used = vec![false; config.pools.len()];
-    for route in config.sites.iter().flat_map(|site| &site.routes) {
-        if let Action::Pool(pool) = &route.action
-            && let Some(used) = used.get_mut(pool.value.0)
-        {
-            *used = true;
-        }
-    }
-    for (pool, _) in config.pools.iter().zip(used).filter(|(_, used)| !used) {
-        if pool.kind == PoolKind::Named {
-            let message = format!("no site uses the pool `{}`", pool.name.value);
-            reader.note(
-                Diagnostic::warning(codes::UNUSED_POOL, pool.name.span, message)
-                    .help("refer to it with `pool`, or remove it"),
-            );
-        }
-    }
 }

@@ -3,9 +3,13 @@
 //! The reader asks it what a key may be, the suggestion what could have been meant, the schema and the reference
 //! page what to print. A key that is not here does not exist.
 
+mod pool;
 mod tables;
+mod traffic;
 
+pub(crate) use pool::{EJECT, HASH, HEALTH, POOL, QUEUE, SECRET, SERVER, STICKY};
 pub(crate) use tables::*;
+pub(crate) use traffic::{HEDGE, MIRROR, RETRY, SPLIT};
 
 use crate::model::limits::{Amount, Entry, Unit};
 
@@ -52,6 +56,8 @@ pub(crate) enum Kind {
     Numbers(&'static [u64]),
     Duration,
     Size,
+    /// A share such as `"20%"`.
+    Percent,
     /// One of these strings.
     Words(&'static [&'static str]),
     /// A list of strings; the example shows one.
@@ -88,6 +94,7 @@ impl Kind {
             }
             Self::Duration => "a duration such as `\"10s\"`, `\"500ms\"` or `\"1h30m\"`".into(),
             Self::Size => "a size such as `\"32KiB\"` or `\"1MB\"`".into(),
+            Self::Percent => "a share such as `\"20%\"`".into(),
             Self::Words(words) => one_of(words),
             Self::Texts(example) => format!("a list of strings such as `[\"{example}\"]`"),
             Self::TextOrTexts(example) => {

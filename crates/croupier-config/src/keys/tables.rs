@@ -1,10 +1,8 @@
 //! Every key of every table, in the order of the reference page.
 
-use super::{Key, Kind, Table, entry_key, key};
+use super::traffic::{HEDGE_KEY, MIRROR_KEY, PRIORITY_KEY, RETRY_KEY, SPLIT_BY_KEY, SPLIT_KEY};
+use super::{Key, Kind, POOL, Table, entry_key, key};
 use crate::model::limits::{LIMITS as LIMIT_ENTRIES, TIMEOUTS as TIMEOUT_ENTRIES};
-
-/// A server as a string or as a table with its weight.
-const SERVERS: &[Kind] = &[Kind::Text("10.0.1.11:8080"), Kind::Table(&SERVER)];
 
 const PROXY: Kind = Kind::TextOrTexts("127.0.0.1:3000");
 const REDIRECT_KIND: Kind = Kind::Either(&[
@@ -23,7 +21,7 @@ const RESPOND_DOC: &str = "Answer from the config itself; a string is the body o
 const DENY_DOC: &str = "Refuse with this status.";
 const HEADERS_DOC: &str = "Edits of headers. Site and route merge by name, the route wins.";
 const HIDE_DOC: &str = "The guard that removes headers which show the servers inside.";
-const TIMEOUT_DOC: &str =
+pub(super) const TIMEOUT_DOC: &str =
     "Overrides of `[timeouts]`. The pool's lie under the site's, the site's under the route's.";
 
 pub(crate) const ROOT: Table = Table {
@@ -100,6 +98,12 @@ pub(crate) const SERVER_TABLE: Table = Table {
             Kind::Texts("10.0.0.0/8"),
             "[]",
             "Networks and addresses whose forwarding headers are believed; `unix` for whoever comes through a Unix socket.",
+        ),
+        key(
+            "resolver",
+            Kind::Texts("127.0.0.53:53"),
+            "[]",
+            "DNS servers that look up the names of servers, with or without a port; those of the system unless written.",
         ),
         key(
             "access_log",
@@ -208,72 +212,9 @@ pub(crate) const TIMEOUT: Table = Table {
     later: &[],
 };
 
-pub(crate) const POOL: Table = Table {
-    title: "[pool.NAME]",
-    doc: "Servers that can answer the same requests.",
-    keys: &[
-        key(
-            "servers",
-            Kind::Items(SERVERS),
-            "",
-            "The servers; at least one. `host:port`, `unix:/path`, or a table with a weight. A name is looked up later and need not resolve at the start.",
-        ),
-        key(
-            "balance",
-            Kind::Words(&["round-robin"]),
-            "\"round-robin\"",
-            "How a server is chosen.",
-        ),
-        key("timeout", Kind::Table(&TIMEOUT), "", TIMEOUT_DOC),
-        key(
-            "host",
-            Kind::Text("app.internal"),
-            "\"client\"",
-            "The `Host` its servers see: `client` (what the client sent), `server` (the server's address as written), or a fixed name.",
-        ),
-        key(
-            "protocol",
-            Kind::Words(&["http"]),
-            "\"http\"",
-            "What its servers speak.",
-        ),
-        key(
-            "idle_per_server",
-            Kind::Integer(0, 100_000),
-            "",
-            "As in `[limits]`, for this pool.",
-        ),
-    ],
-    later: &[
-        "health",
-        "sticky",
-        "retry",
-        "tls",
-        "hash",
-        "queue",
-        "slow_start",
-        "limit",
-    ],
-};
-
-pub(crate) const SERVER: Table = Table {
-    title: "A server of a pool",
-    doc: "In `servers`: `{ address = \"10.0.1.13:8080\", weight = 2 }`.",
-    keys: &[
-        key("address", Kind::Text("10.0.1.13:8080"), "", "Where it is."),
-        key(
-            "weight",
-            Kind::Integer(1, 1000),
-            "1",
-            "Its share beside the others.",
-        ),
-    ],
-    later: &["backup", "name", "drain"],
-};
-
 pub(crate) const SITE: Table = Table {
     title: "[site.\"HOST\"]",
-    doc: "What we do for a host. HOST is a name, `*.example.com` (any name below), an IP address, or `*` (what no other site answers for). A `proxy`, `pool`, `redirect`, `respond` or `deny` here is the last route and takes what no other took.",
+    doc: "What we do for a host. HOST is a name, `*.example.com` (any name below), an IP address, or `*` (what no other site answers for). A `proxy`, `pool`, `split`, `redirect`, `respond` or `deny` here is the last route and takes what no other took.",
     keys: &[
         key(
             "aliases",
@@ -289,6 +230,8 @@ pub(crate) const SITE: Table = Table {
         ),
         key("proxy", PROXY, "", PROXY_DOC),
         key("pool", Kind::Text("web"), "", POOL_DOC),
+        SPLIT_KEY,
+        SPLIT_BY_KEY,
         key("routes", Kind::Tables(&ROUTE), "[]", "First match wins."),
         key("redirect", REDIRECT_KIND, "", REDIRECT_DOC),
         key("respond", RESPOND_KIND, "", RESPOND_DOC),
@@ -302,6 +245,10 @@ pub(crate) const SITE: Table = Table {
             "Send `Forwarded` (RFC 7239) beside `X-Forwarded-*`.",
         ),
         key("timeout", Kind::Table(&TIMEOUT), "", TIMEOUT_DOC),
+        RETRY_KEY,
+        HEDGE_KEY,
+        PRIORITY_KEY,
+        MIRROR_KEY,
     ],
     later: &[
         "tls", "plain", "compress", "cache", "limit", "auth", "errors",
@@ -310,7 +257,7 @@ pub(crate) const SITE: Table = Table {
 
 pub(crate) const ROUTE: Table = Table {
     title: "A route of a site",
-    doc: "In `routes`: conditions, exactly one of `pool`, `proxy`, `redirect`, `respond` and `deny`, and what changes on the way. All conditions must hold. `header` and `query` are conditions, `headers` are edits.",
+    doc: "In `routes`: conditions, exactly one of `pool`, `proxy`, `split`, `redirect`, `respond` and `deny`, and what changes on the way. All conditions must hold. `header` and `query` are conditions, `headers` are edits.",
     keys: &[
         key(
             "path",
@@ -339,6 +286,8 @@ pub(crate) const ROUTE: Table = Table {
         ),
         key("pool", Kind::Text("web"), "", POOL_DOC),
         key("proxy", PROXY, "", PROXY_DOC),
+        SPLIT_KEY,
+        SPLIT_BY_KEY,
         key("redirect", REDIRECT_KIND, "", REDIRECT_DOC),
         key("respond", RESPOND_KIND, "", RESPOND_DOC),
         key("deny", DENY_KIND, "", DENY_DOC),
@@ -363,6 +312,10 @@ pub(crate) const ROUTE: Table = Table {
         key("headers", Kind::Table(&HEADERS), "", HEADERS_DOC),
         key("hide", HIDE_KIND, "", "As in the site, for this route."),
         key("timeout", Kind::Table(&TIMEOUT), "", TIMEOUT_DOC),
+        RETRY_KEY,
+        HEDGE_KEY,
+        PRIORITY_KEY,
+        MIRROR_KEY,
         key(
             "name",
             Kind::Text("api"),
@@ -370,9 +323,7 @@ pub(crate) const ROUTE: Table = Table {
             "Its label in logs, metrics and tests; else its path.",
         ),
     ],
-    later: &[
-        "cache", "limit", "compress", "auth", "when", "retry", "mirror", "split", "files",
-    ],
+    later: &["cache", "limit", "compress", "auth", "when", "files"],
 };
 
 pub(crate) const REDIRECT: Table = Table {
@@ -506,7 +457,12 @@ pub(crate) const EXPECT: Table = Table {
             "",
             "The route's name, or else its path.",
         ),
-        key("pool", Kind::Text("web"), "", "The pool's name."),
+        key(
+            "pool",
+            Kind::Text("web"),
+            "",
+            "The pool's name; of a `split` any of its pools is right.",
+        ),
         key(
             "status",
             Kind::Integer(100, 599),

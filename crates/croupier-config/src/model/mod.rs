@@ -4,29 +4,40 @@
 //! still says what the user said and nothing about how it is done; that is the plan's work. Leaves that can fail
 //! later keep their span.
 
+mod balance;
 mod headers;
+mod health;
 pub mod limits;
 mod listener;
 mod log;
+mod percent;
 mod pool;
 mod process;
+mod retry;
 mod route;
 mod site;
+mod sticky;
 mod template;
 mod test;
 
 use std::sync::Arc;
 
+pub use balance::{Balance, HashBalance, HashKey, HashTable, Priority, Queue};
 pub use headers::{HeaderEdits, HeaderLine, Headers, Hide};
+pub use health::{CheckMethod, Eject, Health, HealthCheck, HttpCheck};
 pub use limits::{Limits, Timeout, TimeoutOverrides, Timeouts};
 pub use listener::Listen;
 pub use log::{AccessLog, LogFormat, LogLevel, LogTarget};
-pub use pool::{Balance, HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress};
+pub use percent::Percent;
+pub use pool::{HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress};
 pub use process::{Process, Trusted};
+pub use retry::{Hedge, HedgeAfter, Retry, RetryEdits, RetryOn, Switch};
 pub use route::{
-    Action, Condition, Deny, PathEdit, PathMatch, Redirect, Respond, Route, ValueMatch, When,
+    Action, Condition, Deny, Mirror, PathEdit, PathMatch, Redirect, Respond, Route, Split,
+    SplitPart, Traffic, ValueMatch, When,
 };
 pub use site::{HostPattern, Site};
+pub use sticky::{SameSite, Secret, Sticky};
 pub use template::{Piece, Template};
 pub use test::{Expect, Test, TestRequest};
 
@@ -56,17 +67,65 @@ impl Config {
         &self.pools[id.0]
     }
 
-    /// The timeouts of one route: `[timeouts]`, then its pool's, then its site's, then its own.
+    /// The timeouts of one route: `[timeouts]`, then its pool's, then its site's, then its own. A split has several
+    /// pools, and none of them is asked here: see [`Config::timeouts_with`].
+    pub fn timeouts_of(&self, site: &Site, route: &Route) -> Timeouts {
+        let pool = match &route.action {
+            Action::Pool(pool) => Some(self.pool(pool.value)),
+            _ => None,
+        };
+        self.timeouts_with(site, route, pool)
+    }
+
+    /// The timeouts of one route when its request goes to this pool.
     ///
     /// The site wins over the pool because a pool is shared and a site says what this use of it needs.
-    pub fn timeouts_of(&self, site: &Site, route: &Route) -> Timeouts {
+    pub fn timeouts_with(&self, site: &Site, route: &Route, pool: Option<&Pool>) -> Timeouts {
         let mut timeouts = self.timeouts.clone();
-        if let Action::Pool(pool) = &route.action {
-            self.pool(pool.value).timeout.apply(&mut timeouts);
+        if let Some(pool) = pool {
+            pool.timeout.apply(&mut timeouts);
         }
         site.timeout.apply(&mut timeouts);
         route.timeout.apply(&mut timeouts);
         timeouts
+    }
+
+    /// What is tried again of one route's requests to this pool: the pool's `retry`, then the site's, then the
+    /// route's, key by key; `None`: nothing.
+    pub fn retry_of(&self, site: &Site, route: &Route, pool: &Pool) -> Option<Retry> {
+        [&site.traffic.retry, &route.traffic.retry]
+            .into_iter()
+            .flatten()
+            .fold(pool.retry.clone(), |wider, edits| edits.over(wider))
+    }
+
+    /// The `hedge` of one route's requests to this pool: the route's, else the site's, else the pool's.
+    pub fn hedge_of(&self, site: &Site, route: &Route, pool: &Pool) -> Option<Hedge> {
+        match route.traffic.hedge.as_ref().or(site.traffic.hedge.as_ref()) {
+            Some(Switch::On(hedge)) => Some(*hedge),
+            Some(Switch::Off) => None,
+            None => pool.hedge,
+        }
+    }
+
+    /// The place of one route's requests in the queue: the route's, else the site's, else in the middle.
+    pub fn priority_of(&self, site: &Site, route: &Route) -> Priority {
+        let priority = route.traffic.priority.or(site.traffic.priority);
+        priority.unwrap_or_default()
+    }
+
+    /// Where one route's requests are copied to: the route's, else the site's. Routes without a pool have none.
+    pub fn mirror_of<'a>(&self, site: &'a Site, route: &'a Route) -> Option<&'a Mirror> {
+        route.action.pools().next()?;
+        match route
+            .traffic
+            .mirror
+            .as_ref()
+            .or(site.traffic.mirror.as_ref())?
+        {
+            Switch::On(mirror) => Some(mirror),
+            Switch::Off => None,
+        }
     }
 
     /// Idle origin connections kept for each worker and server of a pool.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::TimeoutOverrides;
+use super::{Balance, Eject, Health, Hedge, Percent, Queue, Retry, Sticky, TimeoutOverrides};
 use crate::source::{Span, Spanned};
 
 /// Index into `Config::pools`.
@@ -20,6 +21,20 @@ pub struct Pool {
     /// At least one.
     pub servers: Vec<Server>,
     pub balance: Balance,
+    /// `None`: `"off"`, servers are not asked.
+    pub health: Option<Health>,
+    /// `None`: `false`, traffic puts no server aside. What `panic` says is then [`Pool::panic`].
+    pub eject: Option<Eject>,
+    /// How long a server takes to come to its full share after it was away; `None`: at once.
+    pub slow_start: Option<Duration>,
+    pub queue: Queue,
+    pub sticky: Option<Sticky>,
+    /// `None`: `false`. What holds for a route is [`super::Config::retry_of`].
+    pub retry: Option<Retry>,
+    /// `None`: off. What holds for a route is [`super::Config::hedge_of`].
+    pub hedge: Option<Hedge>,
+    /// Whether a download that a server breaks off goes on at another, by `Range` and `If-Range` (RFC 9110, 14.2).
+    pub resume: bool,
     pub timeout: TimeoutOverrides,
     /// The `Host` that its servers see.
     pub host: HostHeader,
@@ -27,6 +42,40 @@ pub struct Pool {
     /// `None`: `[limits] idle_per_server`.
     pub idle_per_server: Option<usize>,
     pub span: Span,
+}
+
+impl Pool {
+    /// A pool with every other key at its default.
+    pub fn new(name: Spanned<String>, kind: PoolKind, servers: Vec<Server>, span: Span) -> Self {
+        Self {
+            name,
+            kind,
+            servers,
+            balance: Balance::default(),
+            health: None,
+            eject: Some(Eject::default()),
+            slow_start: None,
+            queue: Queue::default(),
+            sticky: None,
+            retry: Some(Retry::default()),
+            hedge: None,
+            resume: true,
+            timeout: TimeoutOverrides::default(),
+            host: HostHeader::default(),
+            protocol: Protocol::default(),
+            idle_per_server: None,
+            span,
+        }
+    }
+
+    /// The share of usable servers below which all are asked again; `None`: `"off"`. It counts with `eject = false`
+    /// too, since health checks alone can leave a pool empty.
+    pub fn panic(&self) -> Option<Percent> {
+        match &self.eject {
+            Some(eject) => eject.panic,
+            None => Eject::default().panic,
+        }
+    }
 }
 
 /// How a pool came to be.
@@ -42,8 +91,28 @@ pub enum PoolKind {
 #[derive(Clone, Debug)]
 pub struct Server {
     pub address: Spanned<ServerAddress>,
-    /// 1 to 1000.
+    /// 0 to 1000. 0: no new clients, only those that stick to it. Not all servers of a pool have 0. For
+    /// [`ServerAddress::Srv`] it is 1 and means nothing: DNS says it.
     pub weight: u16,
+    /// 0: always; 1 to 8: a backup, asked when all servers of the lower tiers are away.
+    pub tier: u8,
+    /// Requests in flight at once, 1 to 1,000,000; `None`: no limit.
+    pub max_requests: Option<u32>,
+    /// Connections open at once, 1 to 1,000,000; `None`: no limit.
+    pub max_connections: Option<u32>,
+}
+
+impl Server {
+    /// A server with every other key at its default.
+    pub fn new(address: Spanned<ServerAddress>) -> Self {
+        Self {
+            address,
+            weight: 1,
+            tier: 0,
+            max_requests: None,
+            max_connections: None,
+        }
+    }
 }
 
 /// Where a server is.
@@ -55,6 +124,11 @@ pub enum ServerAddress {
     Name { host: String, port: u16 },
     /// `"unix:/run/app.sock"`.
     Unix(PathBuf),
+    /// `"dns+srv://_http._tcp.web.internal"`: servers, ports, weights and tiers come from DNS (RFC 2782).
+    Srv {
+        /// In lower case, without a final dot.
+        name: String,
+    },
 }
 
 impl fmt::Display for ServerAddress {
@@ -64,16 +138,9 @@ impl fmt::Display for ServerAddress {
             Self::Socket(address) => write!(f, "{address}"),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Srv { name } => write!(f, "dns+srv://{name}"),
         }
     }
-}
-
-/// How a server of the pool is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Balance {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
 }
 
 /// What a pool's servers speak.

@@ -1,6 +1,9 @@
 //! A route: when it matches, what it does, and what it changes on the way.
 
-use super::{HeaderLine, Headers, Hide, PoolId, Template, TimeoutOverrides};
+use super::{
+    HashKey, HeaderLine, Headers, Hedge, Hide, Percent, PoolId, Priority, RetryEdits, Switch,
+    Template, TimeoutOverrides,
+};
 use crate::source::{Span, Spanned};
 
 /// One entry of `routes`.
@@ -15,7 +18,17 @@ pub struct Route {
     /// `None`: as the site says.
     pub hide: Option<Hide>,
     pub timeout: TimeoutOverrides,
+    pub traffic: Traffic,
     pub span: Span,
+}
+
+/// How requests of a site or route travel to their pool; `None`: as whoever is wider says.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    pub retry: Option<Switch<RetryEdits>>,
+    pub hedge: Option<Switch<Hedge>>,
+    pub priority: Option<Priority>,
+    pub mirror: Option<Switch<Mirror>>,
 }
 
 /// Conditions of a route; all must hold.
@@ -68,9 +81,59 @@ pub enum ValueMatch {
 pub enum Action {
     /// `pool` or `proxy`.
     Pool(Spanned<PoolId>),
+    /// `split`
+    Split(Split),
     Redirect(Redirect),
     Respond(Respond),
     Deny(Deny),
+}
+
+impl Action {
+    /// The pools that requests may go to: one, those of a split, or none.
+    pub fn pools(&self) -> impl Iterator<Item = Spanned<PoolId>> + '_ {
+        let (one, split) = match self {
+            Self::Pool(pool) => (Some(*pool), &[][..]),
+            Self::Split(split) => (None, &split.parts[..]),
+            Self::Redirect(_) | Self::Respond(_) | Self::Deny(_) => (None, &[][..]),
+        };
+        one.into_iter().chain(split.iter().map(|part| part.pool))
+    }
+}
+
+/// `split`: several pools, each with its share of the clients.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// At least one, no pool twice; the weights are not all 0.
+    pub parts: Vec<SplitPart>,
+    /// Requests that are alike in this go to the same pool.
+    pub by: HashKey,
+    pub span: Span,
+}
+
+/// One pool of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SplitPart {
+    pub pool: Spanned<PoolId>,
+    /// 0 to 10,000.
+    pub weight: u16,
+}
+
+/// `mirror`: a copy of requests for another pool, whose answers nobody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// None of the pools of the route itself.
+    pub pool: Spanned<PoolId>,
+    /// The share of requests that are copied; above 0% and at most 100%.
+    pub share: Percent,
+    /// Requests with a larger body are not copied, in bytes.
+    pub body: u64,
+}
+
+impl Mirror {
+    /// What is copied when nothing else is written.
+    pub const SHARE: Percent = Percent::whole(100);
+    /// The largest body that is copied when nothing else is written, in bytes.
+    pub const BODY: u64 = 64 << 10;
 }
 
 /// `redirect`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Headers, Hide, Listen, Route, TimeoutOverrides};
+use super::{Headers, Hide, Listen, Route, TimeoutOverrides, Traffic};
 use crate::source::{Span, Spanned};
 
 /// `[site."HOST"]`.
@@ -21,6 +21,7 @@ pub struct Site {
     /// Whether `Forwarded` (RFC 7239) is sent to the origin beside `X-Forwarded-*`.
     pub forwarded: bool,
     pub timeout: TimeoutOverrides,
+    pub traffic: Traffic,
     pub span: Span,
 }
 

@@ -39,7 +39,7 @@ pub struct Expect {
     pub site: Option<Spanned<String>>,
     /// The route's name.
     pub route: Option<Spanned<String>>,
-    /// The pool's name.
+    /// The pool's name; for a split, any of its pools holds.
     pub pool: Option<Spanned<String>>,
     /// Of a `deny`, `redirect` or `respond`.
     pub status: Option<Spanned<u16>>,

@@ -1,14 +1,14 @@
-//! What a route or site does: exactly one of `pool`, `proxy`, `redirect`, `respond` and `deny`.
+//! What a route or site does: exactly one of `pool`, `proxy`, `split`, `redirect`, `respond` and `deny`.
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{Action, Deny, Piece, Redirect, Respond, Template};
-use crate::read::{Complaint, Field, Fields, PoolBook, Reader, headers, template};
+use crate::read::{Complaint, Field, Fields, PoolBook, Reader, headers, template, traffic};
 use crate::source::Spanned;
 use crate::tree::Value;
 
-pub(crate) const ACTIONS: &[&str] = &["pool", "proxy", "redirect", "respond", "deny"];
+pub(crate) const ACTIONS: &[&str] = &["pool", "proxy", "split", "redirect", "respond", "deny"];
 
 /// What was found.
 pub(crate) enum Found<'a> {
@@ -23,6 +23,7 @@ pub(crate) fn action<'a>(
     table: &Fields<'a>,
     book: &mut PoolBook,
 ) -> Found<'a> {
+    traffic::note_split_by(reader, table);
     let there = table.among(ACTIONS);
     let Some(field) = there.first().copied() else {
         return Found::Nothing;
@@ -38,21 +39,29 @@ pub(crate) fn action<'a>(
                 .help("keep one; another case is another route"),
         );
     }
-    let mut actions: Vec<Option<Action>> =
-        there.iter().map(|field| one(reader, field, book)).collect();
+    let mut actions: Vec<Option<Action>> = there
+        .iter()
+        .map(|field| one(reader, table, field, book))
+        .collect();
     match (there.len(), actions.pop().flatten()) {
         (1, Some(action)) => Found::One(action, field),
         _ => Found::Broken,
     }
 }
 
-fn one(reader: &mut Reader, field: &Field<'_>, book: &mut PoolBook) -> Option<Action> {
+fn one(
+    reader: &mut Reader,
+    table: &Fields<'_>,
+    field: &Field<'_>,
+    book: &mut PoolBook,
+) -> Option<Action> {
     match field.key.name {
         "pool" => {
             let name = field.full_text(reader)?;
             book.find(reader, name).map(Action::Pool)
         }
         "proxy" => book.anonymous(reader, field).map(Action::Pool),
+        "split" => traffic::split(reader, table, field, book).map(Action::Split),
         "redirect" => redirect(reader, field).map(Action::Redirect),
         "respond" => respond(reader, field).map(Action::Respond),
         _ => {

@@ -64,10 +64,52 @@ pub(crate) fn listen(text: &str) -> Result<Listen, Complaint> {
     Err(bad.help(LISTEN_FORMS))
 }
 
-/// `host:port`, `[::1]:8080`, `unix:/path`.
+/// `127.0.0.53`, `127.0.0.53:53`, `[::1]:53`: a DNS server.
+pub(crate) fn resolver(text: &str) -> Result<SocketAddr, Complaint> {
+    const DNS: u16 = 53;
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, DNS));
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Ok(address),
+        _ => Err(
+            Complaint::new(format!("`{text}` is not the address of a DNS server"))
+                .help("write an IP address, with or without a port, such as `127.0.0.53:53`"),
+        ),
+    }
+}
+
+/// `dns+srv://_http._tcp.web.internal`, from behind the scheme.
+fn service(name: &str) -> Result<ServerAddress, Complaint> {
+    let bad = || Complaint::new(format!("`dns+srv://{name}` does not name a service"));
+    let bare = name.split(['/', '?', '#']).next().unwrap_or_default();
+    if bare.contains(':') {
+        return Err(bad().help("leave out the port: DNS says it"));
+    }
+    if bare != name {
+        return Err(bad().help(format!("without a path: `dns+srv://{bare}`")));
+    }
+    if let Some(problem) = host::name_problem(name) {
+        return Err(bad().help(problem));
+    }
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let mut labels = name.split('.');
+    let (service, protocol) = (labels.next(), labels.next());
+    let is_label = |label: Option<&str>| label.is_some_and(|label| label.starts_with('_'));
+    // `_service._proto.name` (RFC 2782).
+    if !is_label(service) || !is_label(protocol) || labels.next().is_none() {
+        return Err(bad().help("write it as `dns+srv://_http._tcp.web.internal`"));
+    }
+    Ok(ServerAddress::Srv { name })
+}
+
+/// `host:port`, `[::1]:8080`, `unix:/path`, `dns+srv://_http._tcp.name`.
 pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path).map(ServerAddress::Unix);
+    }
+    if let Some(name) = text.strip_prefix("dns+srv://") {
+        return service(name);
     }
     let bad = Complaint::new(format!("`{text}` is not the address of a server"));
     if let Some((scheme, rest)) = text.split_once("://") {
@@ -76,6 +118,9 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
             ("http", true) => bad.help(format!("without the scheme: `{authority}`")),
             ("http", false) => {
                 bad.help(format!("without the scheme, with a port: `{authority}:80`"))
+            }
+            ("srv" | "dns" | "dnssrv" | "dnssrv+http", _) => {
+                bad.help(format!("for SRV records write `dns+srv://{authority}`"))
             }
             ("https", _) => bad.help("servers that speak TLS come with a later version"),
             _ => bad.help("a server is `host:port` or `unix:/path`"),
@@ -200,6 +245,7 @@ mod tests {
             "[fd00::1]:8080",
             "app.internal:8080",
             "unix:/run/app.sock",
+            "dns+srv://_http._tcp.web.internal",
         ] {
             assert_eq!(server(text).unwrap().to_string(), text);
         }
@@ -250,6 +296,12 @@ mod tests {
             "::1",
             "-:80",
             "é",
+            "dns+srv://",
+            "dns+srv://web.internal",
+            "dns+srv://_http._tcp",
+            "dns+srv://_http._tcp.web:80",
+            "dns+srv://_http._tcp.web/x",
+            "srv://_http._tcp.web",
         ] {
             server(text).unwrap_err();
         }

@@ -40,14 +40,33 @@ impl<'a> Field<'a> {
 
     /// What the wrong type was most likely meant to be.
     fn type_help(&self, node: &Node) -> Option<String> {
-        let kinds = match &self.key.kind {
-            Kind::Either(kinds) => kinds,
-            kind => std::slice::from_ref(kind),
-        };
+        let kinds = self.kinds();
+        let is_flag = kinds.iter().any(|kind| matches!(kind, Kind::Flag));
         match (&node.value, kinds.first()?) {
+            (Value::Boolean(false), _) if self.takes_word("off") => Some("write `\"off\"`".into()),
+            (Value::String(text), _)
+                if is_flag && ["off", "none", "no"].contains(&text.as_str()) =>
+            {
+                Some("write `false`".into())
+            }
+            (Value::String(text), _) if is_flag && ["on", "yes"].contains(&text.as_str()) => {
+                Some("write `true`".into())
+            }
+            (Value::Float, Kind::Percent) => {
+                Some("write it in percent and as a string, such as `\"50%\"`".into())
+            }
+            (Value::Integer(n), Kind::Flag | Kind::Table(_)) => {
+                let (name, key) = (self.key.name, self.number_key()?);
+                Some(format!("write `{name} = {{ {key} = {n} }}`"))
+            }
+            (Value::Boolean(true), Kind::Text(example)) if self.has_table() => {
+                Some(format!("write `{} = \"{example}\"`", self.key.name))
+            }
+            (Value::Integer(n), Kind::Percent) => Some(format!("write `\"{n}%\"`")),
             (Value::Integer(n), Kind::Duration) => Some(format!(
                 "write `\"{n}s\"` for seconds or `\"{n}ms\"` for milliseconds"
             )),
+            (Value::Integer(0), Kind::Size) if self.takes_word("0") => Some("write `\"0\"`".into()),
             (Value::Integer(n), Kind::Size) => Some(scalar::bytes_help(&n.to_string())),
             (Value::Integer(n), Kind::TextOrTexts(example)) if example.contains(':') => Some(
                 format!("write `\":{n}\"` for the port or `\"{}:{n}\"`", "127.0.0.1"),
@@ -69,6 +88,22 @@ impl<'a> Field<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The key of the table that a bare number was most likely meant for.
+    fn number_key(&self) -> Option<&'static str> {
+        match self.key.name {
+            "queue" => Some("requests"),
+            "retry" => Some("max"),
+            _ => None,
+        }
+    }
+
+    /// Whether the value may be a table, so that a text is its short form.
+    fn has_table(&self) -> bool {
+        self.kinds()
+            .iter()
+            .any(|kind| matches!(kind, Kind::Table(_)))
     }
 
     pub(crate) fn text(&self, reader: &mut Reader) -> Option<Spanned<&'a str>> {
@@ -105,10 +140,12 @@ impl<'a> Field<'a> {
 
     /// An integer within the bounds that the table of keys gives.
     pub(crate) fn integer(&self, reader: &mut Reader) -> Option<Spanned<u64>> {
-        match self.key.kind {
-            Kind::Integer(min, max) => self.integer_in(reader, min, max),
-            _ => self.integer_in(reader, 0, u64::MAX),
-        }
+        let bounds = self.kinds().iter().find_map(|kind| match kind {
+            Kind::Integer(min, max) => Some((*min, *max)),
+            _ => None,
+        });
+        let (min, max) = bounds.unwrap_or((0, u64::MAX));
+        self.integer_in(reader, min, max)
     }
 
     pub(crate) fn integer_in(
@@ -129,20 +166,21 @@ impl<'a> Field<'a> {
         }
         let takes = Kind::Integer(min, max).describe();
         let message = format!("`{}` takes {takes}", self.key.name);
-        reader.note(Diagnostic::error(
-            codes::OUT_OF_RANGE,
-            self.node.span,
-            message,
-        ));
+        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, self.node.span, message);
+        reader.note(match integer {
+            0 if self.takes_word("off") => diagnostic.help("write `\"off\"`"),
+            _ => diagnostic,
+        });
         None
     }
 
     /// One of the words of the table of keys.
     pub(crate) fn word(&self, reader: &mut Reader) -> Option<&'static str> {
         let text = self.text(reader)?;
-        let Kind::Words(words) = self.key.kind else {
-            return None;
-        };
+        let words = self.kinds().iter().find_map(|kind| match kind {
+            Kind::Words(words) => Some(*words),
+            _ => None,
+        })?;
         if let Some(word) = words.iter().find(|word| **word == text.value) {
             return Some(word);
         }
@@ -186,7 +224,11 @@ impl<'a> Field<'a> {
                         self.key.name,
                         item.found()
                     );
-                    reader.note(Diagnostic::error(codes::WRONG_TYPE, item.span, message));
+                    let diagnostic = Diagnostic::error(codes::WRONG_TYPE, item.span, message);
+                    reader.note(match item.value {
+                        Value::Integer(n) => diagnostic.help(format!("write `\"{n}\"`")),
+                        _ => diagnostic,
+                    });
                 }
             }
         }
@@ -232,7 +274,8 @@ impl<'a> Field<'a> {
                 );
                 reader.note(
                     Diagnostic::error(codes::DUPLICATE_ENTRY, item.span, message)
-                        .and(first, "first here"),
+                        .and(first, "first here")
+                        .help("leave one of them out"),
                 );
             }
         }

@@ -4,20 +4,27 @@
 
 mod action;
 mod address;
+mod amount;
+mod balance;
 mod condition;
 mod field;
 mod fields;
 mod headers;
+mod health;
 mod host;
 mod limits;
 mod path;
 mod pool;
 mod process;
+mod retry;
 mod route;
 mod scalar;
+mod server;
 mod site;
+mod sticky;
 mod template;
 mod test;
+mod traffic;
 
 pub(crate) use field::Field;
 pub(crate) use fields::Fields;

@@ -96,7 +96,7 @@ pub(crate) fn path_edit(
     let Some(first) = there.first() else {
         return PathEdit::Keep;
     };
-    if action.is_some_and(|action| !matches!(action, Action::Pool(_))) {
+    if action.is_some_and(|action| action.pools().next().is_none()) {
         let message = format!(
             "`{}` changes the path for a server, and this route has none",
             first.key.name

@@ -1,19 +1,20 @@
 //! Pools: the named ones, and those that `proxy` makes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{
-    Balance, HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress, TimeoutOverrides,
+    Balance, Health, HostHeader, Pool, PoolId, PoolKind, Server, ServerAddress, Switch,
 };
 use crate::nearest::nearest;
-use crate::read::{Complaint, Field, Fields, Reader, address, host, limits};
-use crate::source::{Span, Spanned};
-use crate::tree::{Entry, Value};
-
-const SERVERS_MAX: usize = 10_000;
+use crate::read::{
+    Complaint, Field, Fields, Reader, address, balance, health, host, limits, retry, server, sticky,
+};
+use crate::source::Spanned;
+use crate::tree::Entry;
 
 /// The pools found so far. Names are known before any route is read.
 #[derive(Default)]
@@ -45,17 +46,9 @@ impl PoolBook {
         }
         self.names
             .insert(key.value.clone(), PoolId(self.pools.len()));
-        self.pools.push(Pool {
-            name: key.clone(),
-            kind: PoolKind::Named,
-            servers: Vec::new(),
-            balance: Balance::default(),
-            timeout: TimeoutOverrides::default(),
-            host: HostHeader::default(),
-            protocol: Protocol::default(),
-            idle_per_server: None,
-            span: entry.node.span,
-        });
+        let (kind, span) = (PoolKind::Named, entry.node.span);
+        self.pools
+            .push(Pool::new(key.clone(), kind, Vec::new(), span));
     }
 
     /// Second pass: what the pool says.
@@ -79,32 +72,38 @@ impl PoolBook {
             return;
         };
         let servers = match table.need(reader, "servers") {
-            Some(field) => servers(reader, &field),
+            Some(field) => server::servers(reader, &field),
             None => Vec::new(),
         };
-        if let Some(field) = table.get("balance") {
-            balance(reader, &field);
-        }
-        let timeout = limits::overrides(reader, &table);
-        let host = table
+        let name = Spanned::new(key.value.to_owned(), key.span);
+        let mut read = Pool::new(name, PoolKind::Named, servers, entry.node.span);
+        conduct(reader, &table, &mut read);
+        read.timeout = limits::overrides(reader, &table);
+        if let Some(host) = table
             .get("host")
-            .and_then(|field| host_header(reader, &field));
+            .and_then(|field| host_header(reader, &field))
+        {
+            read.host = host;
+        }
         if let Some(field) = table.get("protocol") {
             protocol(reader, &field);
         }
         let idle = table
             .get("idle_per_server")
             .and_then(|field| field.integer(reader));
+        read.idle_per_server = idle.and_then(|idle| usize::try_from(idle.value).ok());
         // A second pool of the same name was noted; its content is of no use.
         let id = self.names.get(key.value).copied();
         if let Some(pool) = id.and_then(|id| self.pools.get_mut(id.0))
             && pool.name.span == key.span
         {
-            pool.servers = servers;
-            pool.timeout = timeout;
-            pool.host = host.unwrap_or_default();
-            pool.idle_per_server = idle.and_then(|idle| usize::try_from(idle.value).ok());
+            *pool = read;
         }
+    }
+
+    /// The name of a pool that was found.
+    pub(crate) fn name_of(&self, id: PoolId) -> &str {
+        self.pools.get(id.0).map_or("", |pool| pool.name.as_str())
     }
 
     /// The pool of this name, or a note that there is none.
@@ -182,91 +181,76 @@ impl PoolBook {
         }
         let id = PoolId(self.pools.len());
         self.anonymous.insert(name.clone(), id);
-        self.pools.push(Pool {
-            name: Spanned::new(name, span),
-            kind: PoolKind::Anonymous,
-            servers: addresses
-                .into_iter()
-                .map(|address| Server { address, weight: 1 })
-                .collect(),
-            balance: Balance::default(),
-            timeout: TimeoutOverrides::default(),
-            host: HostHeader::default(),
-            protocol: Protocol::default(),
-            idle_per_server: None,
-            span,
-        });
+        let servers = addresses.into_iter().map(Server::new).collect();
+        let name = Spanned::new(name, span);
+        self.pools
+            .push(Pool::new(name, PoolKind::Anonymous, servers, span));
         Some(Spanned::new(id, span))
     }
 }
 
-fn servers(reader: &mut Reader, field: &Field<'_>) -> Vec<Server> {
-    field.note_empty(reader);
-    let items = field.items(reader);
-    if items.len() > SERVERS_MAX {
-        let message = format!("a pool has at most {SERVERS_MAX} servers");
-        reader.note(Diagnostic::error(codes::TOO_LARGE, field.name, message));
-        return Vec::new();
+/// Who is chosen, who is well, and what happens when something fails.
+fn conduct(reader: &mut Reader, table: &Fields<'_>, pool: &mut Pool) {
+    if let Some(balance) = table
+        .get("balance")
+        .and_then(|field| balance::balance(reader, &field))
+    {
+        pool.balance = balance;
     }
-    let mut servers: Vec<Server> = Vec::new();
-    let mut first_at: HashMap<ServerAddress, Span> = HashMap::new();
-    for item in items {
-        let (address, weight) = match &item.value {
-            Value::String(text) => (Some(Spanned::new(text.as_str(), item.span)), 1),
-            Value::Table(_) => {
-                let Some(table) = Fields::open(reader, item, &keys::SERVER) else {
-                    continue;
-                };
-                let address = table
-                    .need(reader, "address")
-                    .and_then(|field| field.full_text(reader));
-                let weight = table.get("weight").and_then(|field| field.integer(reader));
-                let weight = weight.and_then(|weight| u16::try_from(weight.value).ok());
-                (address, weight.unwrap_or(1))
-            }
-            _ => {
-                let message = format!("a server is a string or a table, not {}", item.found());
-                let help =
-                    "write `\"10.0.1.11:8080\"` or `{ address = \"10.0.1.11:8080\", weight = 2 }`";
-                reader.note(Diagnostic::error(codes::WRONG_TYPE, item.span, message).help(help));
-                continue;
-            }
-        };
-        let address = address.and_then(|text| reader.parse(text, codes::ADDRESS, address::server));
-        let Some(address) = address else { continue };
-        if let Some(first) = first_at.insert(address.value.clone(), address.span) {
-            let message = format!("`{}` is listed twice in `servers`", address.value);
-            reader.note(
-                Diagnostic::error(codes::DUPLICATE_ENTRY, address.span, message)
-                    .and(first, "first here")
-                    .help("for a larger share write `{ address = .., weight = 2 }`"),
-            );
-        }
-        servers.push(Server { address, weight });
+    pool.health = table
+        .get("health")
+        .and_then(|field| health::health(reader, &field));
+    if let Some(field) = table.get("health") {
+        note_port(reader, &field, pool);
     }
-    servers
+    if let Some(field) = table.get("eject") {
+        pool.eject = health::eject(reader, &field);
+    }
+    pool.slow_start = table
+        .get("slow_start")
+        .filter(|field| !field.is_word("off"))
+        .and_then(|field| field.time(reader, Duration::ZERO))
+        .filter(|time| !time.is_zero());
+    pool.queue = sticky::queue(reader, table);
+    pool.sticky = table
+        .get("sticky")
+        .and_then(|field| sticky::sticky(reader, &field));
+    if let (Balance::Hash(_), Some(balance), Some(sticky)) =
+        (&pool.balance, table.get("balance"), table.get("sticky"))
+    {
+        balance::note_sticky(reader, &balance, &sticky);
+    }
+    pool.retry = retry::of_pool(reader, table);
+    pool.hedge = match retry::hedge(reader, table) {
+        Some(Switch::On(hedge)) => Some(hedge),
+        Some(Switch::Off) | None => None,
+    };
+    pool.resume = table
+        .get("resume")
+        .and_then(|field| field.flag(reader))
+        .unwrap_or(true);
 }
 
-/// Words of `balance` that the language knows and this version does not.
-const BALANCE_LATER: &[&str] = &[
-    "least-requests",
-    "random",
-    "two-choices",
-    "hash",
-    "ewma",
-    "first",
-];
-
-fn balance(reader: &mut Reader, field: &Field<'_>) {
-    if let Some(text) = field.node.as_str()
-        && BALANCE_LATER.contains(&text.value)
+/// A Unix socket has no port to be asked at.
+fn note_port(reader: &mut Reader, health: &Field<'_>, pool: &Pool) {
+    let unix = pool
+        .servers
+        .iter()
+        .find(|server| matches!(server.address.value, ServerAddress::Unix(_)));
+    if let (
+        Some(Health {
+            port: Some(port), ..
+        }),
+        Some(unix),
+    ) = (&pool.health, unix)
     {
-        let message = format!("`{}` comes with a later version", text.value);
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, text.span, message);
-        reader.note(diagnostic.help("use `round-robin`"));
-        return;
+        let message = format!("a server on a Unix socket cannot be asked at port {port}");
+        reader.note(
+            Diagnostic::error(codes::CONFLICT, health.node.span, message)
+                .and(unix.address.span, "this server")
+                .help("leave out `port`, or put this server into a pool of its own"),
+        );
     }
-    field.word(reader);
 }
 
 fn protocol(reader: &mut Reader, field: &Field<'_>) {
@@ -293,7 +277,7 @@ fn host_header(reader: &mut Reader, field: &Field<'_>) -> Option<HostHeader> {
 }
 
 /// A `Host` as it goes over the wire: name or address, and a port if need be.
-fn literal_host(text: &str) -> Result<String, Complaint> {
+pub(crate) fn literal_host(text: &str) -> Result<String, Complaint> {
     if let Some((_, rest)) = text.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
         return Err(Complaint::new(format!("`{text}` is not a host"))

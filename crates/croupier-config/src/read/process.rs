@@ -1,5 +1,6 @@
 //! `[server]`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ impl Default for Process {
             admin: None,
             metrics: None,
             trusted_proxies: Vec::new(),
+            resolver: Vec::new(),
             access_log: AccessLog::Auto,
             log_level: LogLevel::default(),
             shutdown_grace: Timeout::After(Duration::from_secs(30)),
@@ -48,6 +50,15 @@ pub(crate) fn process(reader: &mut Reader, table: &Fields<'_>) -> Process {
                 .trusted_proxies
                 .extend(reader.parse(text, codes::ADDRESS, address::trusted));
         }
+    }
+    if let Some(field) = table.get("resolver") {
+        let resolvers: Vec<Spanned<SocketAddr>> = field
+            .texts(reader)
+            .into_iter()
+            .filter_map(|text| reader.parse(text, codes::ADDRESS, address::resolver))
+            .collect();
+        field.note_twice(reader, &resolvers, ToString::to_string);
+        process.resolver = resolvers.into_iter().map(|server| server.value).collect();
     }
     if let Some(log) = table
         .get("access_log")

@@ -5,7 +5,9 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{PathMatch, Route, When};
 use crate::read::action::{self, ACTIONS, Found};
-use crate::read::{Complaint, Fields, PoolBook, Reader, condition, headers, host, limits, path};
+use crate::read::{
+    Complaint, Fields, PoolBook, Reader, condition, headers, host, limits, path, traffic,
+};
 use crate::source::Spanned;
 use crate::tree::{Node, Value};
 
@@ -45,6 +47,10 @@ pub(crate) fn route(
     let headers = headers::headers(reader, &table);
     let hide = headers::hide(reader, &table);
     let timeout = limits::overrides(reader, &table);
+    let traffic = traffic::traffic(reader, &table, book);
+    if let Some(action) = &action {
+        traffic::note_without_pool(reader, &table, action);
+    }
     let name = table
         .get("name")
         .and_then(|field| field.full_text(reader))
@@ -58,6 +64,7 @@ pub(crate) fn route(
         headers,
         hide,
         timeout,
+        traffic,
         span: node.span,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::Timeout;
 use crate::model::limits::Amount;
+use crate::model::{Percent, Timeout};
 use crate::read::Complaint;
 
 const TIME_UNITS: &[(&str, u64)] = &[
@@ -126,6 +126,37 @@ pub(crate) fn size(text: &str) -> Result<u64, Complaint> {
         .ok_or_else(|| Complaint::new(format!("`{text}` is too large")))
 }
 
+/// `20%`, `99.9%`; exact to a hundredth.
+pub(crate) fn percent(text: &str) -> Result<Percent, Complaint> {
+    let bad = || Complaint::new(format!("`{text}` is not a share"));
+    let Some(number) = text.strip_suffix('%') else {
+        return Err(match text.parse::<f64>() {
+            Ok(share) if share > 0.0 && share < 10.0 && text.contains('.') => bad().help(format!(
+                "write it in percent: `{}%`",
+                (share * 100.0).round()
+            )),
+            Ok(_) => bad().help(format!("add the sign: `{text}%`")),
+            Err(_) => bad().help("a share is a number and `%`, such as `20%`"),
+        });
+    };
+    let (whole, rest) = number.split_once('.').unwrap_or((number, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(rest) || whole.len() > 7 {
+        return Err(bad().help("a share is a number and `%`, such as `20%`"));
+    }
+    if rest.len() > 2 {
+        return Err(bad().help("a share has at most two digits after the point"));
+    }
+    let digits = |text: &str| text.parse::<u32>().unwrap_or_default();
+    let rest = if rest.len() == 1 {
+        digits(rest) * 10
+    } else {
+        digits(rest)
+    };
+    // At most seven digits, then two: far below the bounds.
+    Ok(Percent::of_hundredths(digits(whole) * 100 + rest))
+}
+
 /// What a number without a unit was most likely meant to be.
 pub(crate) fn bytes_help(number: &str) -> String {
     let size = number
@@ -153,7 +184,7 @@ fn number_and_unit(text: &str) -> (&str, &str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, size, timeout};
+    use super::{duration, percent, size, timeout};
     use crate::model::Timeout;
     use std::time::Duration;
 
@@ -189,6 +220,32 @@ mod tests {
         }
         assert_eq!(timeout("off").unwrap(), Timeout::Off);
         timeout("0s").unwrap_err();
+    }
+
+    #[test]
+    fn shares() {
+        for (text, hundredths) in [("20%", 2000), ("0%", 0), ("99.9%", 9990), ("0.05%", 5)] {
+            let share = percent(text).unwrap();
+            assert_eq!(share.hundredths(), hundredths, "{text}");
+            assert_eq!(share.to_string(), text);
+        }
+        for text in [
+            "",
+            "%",
+            "20",
+            "0.2",
+            "-1%",
+            "1.%",
+            ".5%",
+            "1.234%",
+            "20 %",
+            "99999999%",
+            "nan",
+            "inf",
+            "+1%",
+        ] {
+            percent(text).unwrap_err();
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{PathEdit, Route, Site, TimeoutOverrides, When};
+use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
-use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route};
+use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, traffic};
 use crate::source::Spanned;
 use crate::tree::{Entry, Node, Value};
 
@@ -52,6 +52,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         .and_then(|field| field.flag(reader))
         .unwrap_or(false);
     let timeout = limits::overrides(reader, &table);
+    let traffic = traffic::traffic(reader, &table, book);
     Some(Site {
         host: host?,
         aliases,
@@ -61,6 +62,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         hide,
         forwarded,
         timeout,
+        traffic,
         span: entry.node.span,
     })
 }
@@ -119,6 +121,7 @@ fn routes(reader: &mut Reader, table: &Fields<'_>, book: &mut PoolBook) -> Vec<R
             headers: crate::model::Headers::default(),
             hide: None,
             timeout: TimeoutOverrides::default(),
+            traffic: Traffic::default(),
             span: field.name.to(field.node.span),
         }),
         Found::Broken => {}

@@ -73,8 +73,15 @@ impl Server {
                 found: RwLock::new(Arc::from([])),
                 turn: AtomicUsize::new(0),
             },
+            // Nobody asks for SRV records yet: such a server has no address.
+            ServerAddress::Srv { name } => Place::Named {
+                host: name.clone(),
+                port: 0,
+                found: RwLock::new(Arc::from([])),
+                turn: AtomicUsize::new(0),
+            },
         };
-        if !matches!(address, ServerAddress::Unix(_)) {
+        if !matches!(address, ServerAddress::Unix(_) | ServerAddress::Srv { .. }) {
             // The config has checked it; a name that is no authority hides nothing.
             let _ = authority.read(name.as_bytes());
         }

@@ -138,7 +138,7 @@ fn build_route(
             .collect(),
         headers: conditions(&route.when.headers, Case::Lower)?,
         query: conditions(&route.when.query, Case::Kept)?,
-        action: action(&route.action),
+        action: action(&route.action)?,
         path_edit: path_edit(&route.path_edit),
         request_edits: Edits::new(&headers.request),
         response_edits: Edits::new(&headers.response),
@@ -183,9 +183,10 @@ fn conditions(written: &[model::Condition], case: Case) -> Result<Vec<Condition>
         .collect()
 }
 
-fn action(action: &ConfigAction) -> Action {
-    match action {
+fn action(action: &ConfigAction) -> Result<Action, String> {
+    Ok(match action {
         ConfigAction::Pool(pool) => Action::Pool(pool.value),
+        ConfigAction::Split(_) => return Err("`split` is not dealt yet".to_owned()),
         ConfigAction::Redirect(redirect) => Action::Redirect {
             to: Template::new(&redirect.to.value),
             status: redirect.status,
@@ -199,7 +200,7 @@ fn action(action: &ConfigAction) -> Action {
         ConfigAction::Deny(deny) => Action::Deny {
             status: deny.status,
         },
-    }
+    })
 }
 
 fn path_edit(edit: &ConfigPathEdit) -> PathEdit {
