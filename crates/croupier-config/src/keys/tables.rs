@@ -102,6 +102,12 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "Networks and addresses whose forwarding headers are believed; `unix` for whoever comes through a Unix socket.",
         ),
         key(
+            "resolver",
+            Kind::Texts("10.0.0.2:53"),
+            "[]",
+            "DNS servers for the names of servers, `address` or `address:port`; those of the system unless written.",
+        ),
+        key(
             "access_log",
             Kind::Either(&[
                 Kind::Text("/var/log/croupier/access.log"),

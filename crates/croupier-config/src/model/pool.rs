@@ -53,6 +53,8 @@ pub enum ServerAddress {
     Socket(SocketAddr),
     /// `"app.internal:8080"`: looked up later; a name that does not resolve never stops the start.
     Name { host: String, port: u16 },
+    /// `"dns+srv://_http._tcp.web.internal"`: hosts, ports, priorities and weights are looked up.
+    Srv { name: String },
     /// `"unix:/run/app.sock"`.
     Unix(PathBuf),
 }
@@ -63,6 +65,7 @@ impl fmt::Display for ServerAddress {
         match self {
             Self::Socket(address) => write!(f, "{address}"),
             Self::Name { host, port } => write!(f, "{host}:{port}"),
+            Self::Srv { name } => write!(f, "dns+srv://{name}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

@@ -1,5 +1,6 @@
 //! `[server]`: the process itself.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub struct Process {
     pub metrics: Option<Spanned<Listen>>,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<Spanned<Trusted>>,
+    /// DNS servers for the names of servers; empty: those of the system.
+    pub resolver: Vec<SocketAddr>,
     pub access_log: AccessLog,
     pub log_level: LogLevel,
     /// How long exchanges may go on after the stop signal.

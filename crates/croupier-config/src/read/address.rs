@@ -69,6 +69,9 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path).map(ServerAddress::Unix);
     }
+    if let Some(name) = text.strip_prefix("dns+srv://") {
+        return srv(name).map(|name| ServerAddress::Srv { name });
+    }
     let bad = Complaint::new(format!("`{text}` is not the address of a server"));
     if let Some((scheme, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -123,6 +126,39 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
         host: name.to_ascii_lowercase(),
         port,
     })
+}
+
+/// The name of an SRV record (RFC 2782): labels may begin with `_`.
+fn srv(name: &str) -> Result<String, Complaint> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        return Ok(name.to_ascii_lowercase());
+    }
+    Err(Complaint::new(format!(
+        "`dns+srv://{name}` is not the name of an SRV record"
+    ))
+    .help("write `dns+srv://_http._tcp.web.internal`, without port or path"))
+}
+
+/// `10.0.0.2`, `10.0.0.2:53`, `[fd00::2]:53`.
+pub(crate) fn resolver(text: &str) -> Result<SocketAddr, Complaint> {
+    if let Ok(address) = text.parse::<SocketAddr>()
+        && address.port() != 0
+    {
+        return Ok(address);
+    }
+    match text.parse::<IpAddr>() {
+        Ok(address) => Ok(SocketAddr::new(address, 53)),
+        Err(_) => Err(
+            Complaint::new(format!("`{text}` is not the address of a DNS server"))
+                .help("write `10.0.0.2` or `10.0.0.2:53`"),
+        ),
+    }
 }
 
 /// `10.0.0.0/8`, `192.0.2.1`, `unix`.

@@ -20,6 +20,7 @@ impl Default for Process {
             admin: None,
             metrics: None,
             trusted_proxies: Vec::new(),
+            resolver: Vec::new(),
             access_log: AccessLog::Auto,
             log_level: LogLevel::default(),
             shutdown_grace: Timeout::After(Duration::from_secs(30)),
@@ -47,6 +48,12 @@ pub(crate) fn process(reader: &mut Reader, table: &Fields<'_>) -> Process {
             process
                 .trusted_proxies
                 .extend(reader.parse(text, codes::ADDRESS, address::trusted));
+        }
+    }
+    if let Some(field) = table.get("resolver") {
+        for text in field.texts(reader) {
+            let server = reader.parse(text, codes::ADDRESS, address::resolver);
+            process.resolver.extend(server.map(|server| server.value));
         }
     }
     if let Some(log) = table

@@ -29,6 +29,7 @@ mod guard;
 mod headers;
 mod logs;
 mod metrics;
+mod names;
 mod reload;
 mod routing;
 
