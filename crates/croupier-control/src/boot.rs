@@ -9,10 +9,12 @@ use croupier_telemetry::{Counter, Level, WorkerCells, event, events};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    admin, drain,
+    admin,
+    discover::Discovery,
+    drain,
     listeners::Listeners,
     logs::{self, Logs},
-    reload, resolve,
+    reload,
     signals::Watch,
     workers::Workers,
 };
@@ -144,6 +146,8 @@ pub(crate) struct Control {
     pub(crate) listeners: Listeners,
     pub(crate) logs: Logs,
     pub(crate) admin: admin::Doors,
+    /// What the names in the config stand for.
+    pub(crate) discovery: Discovery,
     /// Client connections the process has descriptors for.
     pub(crate) connections: usize,
 }
@@ -180,7 +184,7 @@ pub fn run(source: Source, options: Options) -> Result<Exit, BootError> {
         }
         let how = match &mut watch {
             Some(watch) => wait(&mut control, watch, &mut reloads, stop.take()).await,
-            None => wait_for_stop(stop.take()).await,
+            None => wait_unwatched(&mut control, stop.take()).await,
         };
         Ok(drain::run(control, how, watch).await)
     })
@@ -190,6 +194,17 @@ async fn wait_for_stop(stop: Option<oneshot::Receiver<Stop>>) -> Stop {
     match stop {
         Some(stop) => stop.await.unwrap_or(Stop::Bounded),
         None => std::future::pending().await,
+    }
+}
+
+/// Waits without signals: somebody else has them.
+async fn wait_unwatched(control: &mut Control, stop: Option<oneshot::Receiver<Stop>>) -> Stop {
+    let mut stop = std::pin::pin!(wait_for_stop(stop));
+    loop {
+        tokio::select! {
+            how = &mut stop => return how,
+            () = control.discovery.changed() => reload::follow_names(control).await,
+        }
     }
 }
 
@@ -213,16 +228,19 @@ async fn start(
     let live = Live::new();
     let count = Workers::count(&config);
     let connections = connections(count);
-    let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
+    let plan = plan::build(&config, &live, connections).map_err(BootError::Plan)?;
     let logs = Logs::open(&config)?;
     let mut listeners = Listeners::default();
     let sockets = listeners.bind(&plan, count)?;
-    resolve::first(&live).await;
+    let mut discovery = Discovery::new(&live);
+    discovery.follow(&config).await;
+    discovery.catch_up();
+    // Again, with the servers that were found.
+    let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
     let cells = live.registry.worker();
     let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
-    resolve::keep(&live);
     Ok(Control {
         source: path,
         live,
@@ -233,6 +251,7 @@ async fn start(
         listeners,
         logs,
         admin,
+        discovery,
         connections,
     })
 }
@@ -309,7 +328,12 @@ async fn wait(
             _ = watch.int.recv() => return Stop::Bounded,
             _ = watch.quit.recv() => return Stop::Unbounded,
             how = &mut stop => return how,
-            _ = tick.tick() => events::tick(),
+            () = control.discovery.changed() => reload::follow_names(control).await,
+            _ = tick.tick() => {
+                events::tick();
+                // The last exchange of a server that is gone may have ended.
+                control.live.release();
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ mod drain;
 
 mod signals;
 
-mod resolve;
+mod discover;
 
 mod logs;
 

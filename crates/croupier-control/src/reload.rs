@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use croupier_config::{Config, Diagnostic, Diagnostics, Severity};
-use croupier_proxy::plan;
+use croupier_proxy::{Plan, plan};
 use croupier_telemetry::{Counter, Level, event};
 
-use crate::{boot::Control, logs, resolve};
+use crate::{boot::Control, listeners::Change, logs};
 
 /// What a reload came to, for whoever asked: `Ok` says what changed, `Err` why nothing did.
 pub(crate) type Verdict = Result<String, String>;
@@ -63,13 +63,12 @@ async fn attempt(control: &mut Control) -> Verdict {
         .listeners
         .compare(&plan, control.workers.len())
         .map_err(|error| error.to_string())?;
-    let plan = Arc::new(plan);
-    resolve::first(&control.live).await;
+    control.discovery.follow(&config).await;
+    control.discovery.catch_up();
+    // Again, with the servers that were found.
+    let plan = plan::build(&config, &control.live, control.connections).unwrap_or(plan);
     let report = plan::digest::compare(&control.plan, &plan);
-    control.workers.install(&plan, &mut change).await;
-    control.listeners.changed(&mut change);
-    control.plan = plan;
-    control.live.release();
+    install(control, plan, &mut change).await;
     logs::set_level(&config);
     let mut report = report;
     report.extend(logs::needs_restart(&control.config, &config));
@@ -86,6 +85,31 @@ async fn attempt(control: &mut Control) -> Verdict {
     }
     control.config = config;
     Ok(report.join("; "))
+}
+
+/// Gives every worker the plan; servers that are not in it end with their last exchange.
+async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
+    let plan = Arc::new(plan);
+    control.workers.install(&plan, change).await;
+    control.listeners.changed(change);
+    control.live.retire_all_but(plan.servers());
+    control.plan = plan;
+    control.live.release();
+}
+
+/// Names stand for other addresses now: the same config becomes a new plan. What did not change
+/// keeps its connections, marks and counters; nobody calls this a reload.
+pub(crate) async fn follow_names(control: &mut Control) {
+    control.discovery.catch_up();
+    let built = plan::build(&control.config, &control.live, control.connections).and_then(|plan| {
+        let change = control.listeners.compare(&plan, control.workers.len());
+        Ok((plan, change.map_err(|error| error.to_string())?))
+    });
+    match built {
+        Ok((plan, mut change)) => install(control, plan, &mut change).await,
+        // The same config was built and bound before.
+        Err(error) => event(Level::Error, "pool.name.plan", &[("error", &error)]),
+    }
 }
 
 /// An error as compilers write it: `FILE:LINE:COLUMN: MESSAGE`.

@@ -60,7 +60,7 @@ pub enum Outcome {
         route: String,
         /// The pool's name.
         pool: String,
-        /// Its servers with weights.
+        /// Its servers as written, with weights.
         servers: Vec<(String, u16)>,
         /// Path and query as the origin gets them.
         path: String,
@@ -210,11 +210,7 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
             Outcome::Pool {
                 route: name,
                 pool: pool.name.clone(),
-                servers: pool
-                    .servers
-                    .iter()
-                    .map(|(server, weight)| (server.name.clone(), *weight))
-                    .collect(),
+                servers: pool.written.clone(),
                 path: format!("{path}{}", query.unwrap_or_default()),
                 host: match &pool.host {
                     HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),

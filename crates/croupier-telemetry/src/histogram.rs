@@ -45,6 +45,15 @@ impl Histogram {
     }
 }
 
+impl Histogram {
+    /// Forgets everything. Only while there is no owning worker.
+    pub(crate) fn clear(&self) {
+        for cell in self.buckets.iter().chain([&self.sum_ns]) {
+            cell.clear();
+        }
+    }
+}
+
 /// A histogram summed over workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HistogramTotal {

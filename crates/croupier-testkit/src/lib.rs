@@ -30,6 +30,7 @@
 )]
 
 pub mod client;
+pub mod dns;
 pub mod event;
 pub mod load;
 pub mod message;
@@ -45,6 +46,7 @@ mod strict;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};
+pub use dns::{Dns, DnsAnswer, Question, RecordKind};
 pub use event::{Event, wait_until};
 pub use load::{Connections, Load, Tally};
 pub use message::{Framing, Headers};

@@ -128,7 +128,7 @@ impl Face {
             .servers()
             .iter()
             .map(|server| {
-                let up = server.aside_until() <= now && server.has_address();
+                let up = server.aside_until() <= now;
                 Sample::new(
                     Metric::ServerUp,
                     &[&server.pool, &server.name],

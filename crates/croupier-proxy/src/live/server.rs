@@ -5,15 +5,15 @@
 //! whoever comes meanwhile goes elsewhere.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use croupier_config::model::ServerAddress;
 use croupier_http::Authority;
 use croupier_net::address::Address;
 use croupier_telemetry::{Registry, ServerSlot};
@@ -24,18 +24,43 @@ const PAUSE_LAST_MS: u64 = 60_000;
 /// Faults in a row, other than at connecting, that put a server aside.
 const STREAK: u32 = 3;
 
-/// Where a server is.
-#[derive(Debug)]
-pub enum Place {
-    /// Written as an address.
-    Fixed(Address),
-    /// Written as a name; the addresses last found for it.
-    Named {
-        host: String,
-        port: u16,
-        found: RwLock<Arc<[SocketAddr]>>,
-        turn: AtomicUsize,
-    },
+/// Where a server is, and how it was found: with its pool, a server's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// `host:port` of the name that stands for the address; None when the address is written.
+    pub host: Option<String>,
+    /// Where it is.
+    pub address: Address,
+}
+
+impl Place {
+    /// An address written in the config.
+    #[must_use]
+    pub fn written(address: Address) -> Self {
+        Self {
+            host: None,
+            address,
+        }
+    }
+
+    /// One of the addresses that a name was found to stand for.
+    #[must_use]
+    pub fn found(host: &str, address: SocketAddr) -> Self {
+        Self {
+            host: Some(format!("{host}:{}", address.port())),
+            address: Address::Ip(address),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    /// The address, after `host:port@` when it was found by a name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.host {
+            write!(f, "{host}@")?;
+        }
+        self.address.fmt(f)
+    }
 }
 
 /// A server of a pool.
@@ -43,13 +68,17 @@ pub enum Place {
 pub struct Server {
     /// Its pool's name.
     pub pool: String,
-    /// Its address as written.
+    /// Its address as written; `host:port@address` when it was found by a name.
     pub name: String,
-    /// `host[:port]` in normal form: what its answers must not show. Empty for a unix socket.
+    /// `host[:port]` as written, in normal form: the `Host` it expects. Empty for a unix socket.
     pub authority: Authority,
     /// Its place in the metrics.
     pub slot: ServerSlot,
     place: Place,
+    /// No plan in force has it: its connections are not kept.
+    is_retired: AtomicBool,
+    /// Gets the slot back.
+    registry: Arc<Registry>,
     /// Faults since the last success.
     streak: AtomicU32,
     /// Pauses since the last success.
@@ -61,36 +90,22 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn new(pool: &str, address: &ServerAddress, registry: &Registry) -> Self {
-        let name = address.to_string();
+    pub(super) fn new(pool: &str, place: &Place, registry: &Arc<Registry>) -> Self {
+        let name = place.to_string();
         let mut authority = Authority::default();
-        let place = match address {
-            ServerAddress::Socket(socket) => Place::Fixed(Address::Ip(*socket)),
-            ServerAddress::Unix(path) => Place::Fixed(Address::Unix(path.clone())),
-            ServerAddress::Name { host, port } => Place::Named {
-                host: host.clone(),
-                port: *port,
-                found: RwLock::new(Arc::from([])),
-                turn: AtomicUsize::new(0),
-            },
-            // Nobody asks for SRV records yet: such a server has no address.
-            ServerAddress::Srv { name } => Place::Named {
-                host: name.clone(),
-                port: 0,
-                found: RwLock::new(Arc::from([])),
-                turn: AtomicUsize::new(0),
-            },
-        };
-        if !matches!(address, ServerAddress::Unix(_) | ServerAddress::Srv { .. }) {
-            // The config has checked it; a name that is no authority hides nothing.
-            let _ = authority.read(name.as_bytes());
+        if let Address::Ip(address) = &place.address {
+            let written = (place.host.clone()).unwrap_or_else(|| address.to_string());
+            // The config has checked it; a name that is no authority is sent by nobody.
+            let _ = authority.read(written.as_bytes());
         }
         Self {
             pool: pool.to_owned(),
             slot: registry.server(pool, &name),
             name,
             authority,
-            place,
+            place: place.clone(),
+            is_retired: AtomicBool::new(false),
+            registry: Arc::clone(registry),
             streak: AtomicU32::new(0),
             pauses: AtomicU32::new(0),
             aside_until: AtomicU64::new(0),
@@ -98,39 +113,24 @@ impl Server {
         }
     }
 
-    /// An address to connect to; None while its name has not been resolved. Several addresses
-    /// of one name take turns.
+    /// Where to connect to.
     #[must_use]
-    pub fn address(&self) -> Option<Address> {
-        match &self.place {
-            Place::Fixed(address) => Some(address.clone()),
-            Place::Named { found, turn, .. } => {
-                let found = Arc::clone(&found.read().unwrap_or_else(PoisonError::into_inner));
-                let at = turn.fetch_add(1, Ordering::Relaxed);
-                found
-                    .get(at % found.len().max(1))
-                    .map(|address| Address::Ip(*address))
-            }
-        }
+    pub fn address(&self) -> &Address {
+        &self.place.address
     }
 
-    /// Is an address known?
+    /// Is it in no plan in force any more? Then its idle connections close.
     #[must_use]
-    pub fn has_address(&self) -> bool {
-        match &self.place {
-            Place::Fixed(_) => true,
-            Place::Named { found, .. } => !found
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty(),
-        }
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
-    /// Its name was found to stand for these addresses.
-    pub fn found(&self, addresses: &[SocketAddr]) {
-        if let Place::Named { found, .. } = &self.place {
-            *found.write().unwrap_or_else(PoisonError::into_inner) = Arc::from(addresses);
-        }
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn enlist(&self) {
+        self.is_retired.store(false, Ordering::Relaxed);
     }
 
     /// Where it is.
@@ -220,16 +220,22 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.registry.retire_server(self.slot);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use croupier_config::model::ServerAddress;
+    use croupier_net::address::Address;
     use croupier_telemetry::Registry;
 
-    use super::Server;
+    use super::{Place, Server};
 
     fn server() -> Server {
-        let address = ServerAddress::Socket("127.0.0.1:80".parse().unwrap());
-        Server::new("web", &address, &Registry::new(&[]))
+        let place = Place::written(Address::Ip("127.0.0.1:80".parse().unwrap()));
+        Server::new("web", &place, &Registry::new(&[]))
     }
 
     #[test]

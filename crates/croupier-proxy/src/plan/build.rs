@@ -15,7 +15,7 @@ use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
 
 use super::{
     Action, FixedAnswer, HostRule, LimitsPlan, ListenerPlan, MethodRule, PathEdit, Plan, PoolPlan,
-    RoutePlan, SitePlan, Template, Times, TrustedPeers,
+    RoutePlan, SitePlan, Template, Times, TrustedPeers, servers,
 };
 use crate::{
     edits::{Edits, Guard, Line},
@@ -78,24 +78,23 @@ fn hosts(config: &Config, listen: &model::Listen) -> Hosts {
 }
 
 fn build_pool(config: &Config, pool: &model::Pool, live: &Live) -> PoolPlan {
-    let servers: Vec<_> = pool
+    let members = servers::members(pool, live);
+    let authorities = servers::authorities(pool, &members);
+    let written = pool
         .servers
         .iter()
-        .map(|server| {
-            (
-                live.server(&pool.name.value, &server.address.value),
-                server.weight,
-            )
-        })
+        .map(|server| (server.address.value.to_string(), server.weight))
         .collect();
-    let authorities = servers
-        .iter()
-        .filter(|(server, _)| !server.authority.is_empty())
-        .map(|(server, _)| server.authority.clone())
+    let tiers = members.iter().map(|member| member.tier).collect();
+    let servers = members
+        .into_iter()
+        .map(|member| (member.server, member.weight))
         .collect();
     PoolPlan {
         name: pool.name.value.clone(),
+        written,
         servers,
+        tiers,
         authorities,
         host: match &pool.host {
             HostHeader::Client => HostRule::Client,

@@ -2,6 +2,7 @@
 //! or fail. Built aside by [`build`]; workers get it as one `Arc` and swap it whole.
 
 mod build;
+mod servers;
 
 pub mod digest;
 pub mod path_edit;
@@ -150,8 +151,12 @@ pub struct FixedAnswer {
 pub struct PoolPlan {
     /// Its name.
     pub name: String,
-    /// Its servers with their weights.
+    /// What the config says: addresses and names, with their weights.
+    pub written: Vec<(String, u16)>,
+    /// Its servers with their weights; of a name, one for each address found.
     pub servers: Vec<(Arc<Server>, u16)>,
+    /// The tier of each server: 0 is asked first.
+    pub tiers: Vec<u8>,
     /// What their answers must not show.
     pub authorities: Vec<Authority>,
     /// The `Host` they see.
@@ -254,6 +259,12 @@ impl Plan {
     #[must_use]
     pub fn route(&self, id: RouteId) -> &RoutePlan {
         &self.sites[id.site.0].routes[id.route]
+    }
+
+    /// The servers of all pools.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        let pools = self.pools.iter();
+        pools.flat_map(|pool| pool.servers.iter().map(|(server, _)| server))
     }
 
     /// A pool by its id.

@@ -85,21 +85,22 @@ impl Idle {
             server: Arc::clone(server),
             connections: Vec::new(),
         });
-        if shelf.connections.len() < kept_max {
+        if shelf.connections.len() < kept_max && !server.is_retired() {
             connection.rest(self.local.timers.now());
             shelf.connections.push(connection);
             self.cells.server_gauge(server.slot, ServerGauge::Idle, 1);
         }
     }
 
-    /// Closes what rests since before `since` or is no longer quiet, and forgets servers that
-    /// only this shelf still knows.
+    /// Closes what rests since before `since`, is no longer quiet, or belongs to a server that
+    /// no plan in force has.
     pub(crate) fn sweep(&self, since: Tick) {
         self.shelves.borrow_mut().retain(|_, shelf| {
             let before = shelf.connections.len();
-            shelf
-                .connections
-                .retain(|connection| connection.idle_since() >= since && connection.is_quiet());
+            let is_kept = !shelf.server.is_retired();
+            shelf.connections.retain(|connection| {
+                is_kept && connection.idle_since() >= since && connection.is_quiet()
+            });
             let closed = before - shelf.connections.len();
             self.cells.server_gauge(
                 shelf.server.slot,

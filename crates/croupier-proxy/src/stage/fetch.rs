@@ -112,15 +112,21 @@ pub(crate) async fn run(
 /// The next server that is up and was not tried; when none is up, the one whose pause ends
 /// first: asking it beats refusing.
 fn pick(x: &Exchange, pool: PoolId, tried: &[usize]) -> Option<usize> {
-    let servers = &x.installed.plan.pool(pool).servers;
+    let (servers, tiers) = {
+        let pool = x.installed.plan.pool(pool);
+        (&pool.servers, &pool.tiers)
+    };
     let mut turn = x.installed.turns[pool.0].borrow_mut();
     let now = x.worker.coarse_ms();
-    let may = |index: usize| !tried.contains(&index) && servers[index].0.has_address();
+    let may = |index: usize| !tried.contains(&index);
     // Only whom the turn has come to is claimed: the probe of a server that was put aside must
     // not be spent on a request that goes elsewhere.
-    while let Some(index) = turn.pick(|index| may(index) && servers[index].0.is_due(now)) {
-        if servers[index].0.admits(now) {
-            return Some(index);
+    for tier in 0..=tiers.iter().copied().max()? {
+        let is_next = |index: usize| tiers[index] == tier && may(index);
+        while let Some(index) = turn.pick(|index| is_next(index) && servers[index].0.is_due(now)) {
+            if servers[index].0.admits(now) {
+                return Some(index);
+            }
         }
     }
     (0..servers.len())
@@ -254,12 +260,11 @@ async fn borrow(
             return Ok(Lease::new(connection, server, &worker.idle, pool.idle_kept));
         }
     }
-    let address = server.address().ok_or(Code::ProxyPoolEmpty)?;
     let time = x.route_plan().and_then(|route| route.times.connect);
     let began = Instant::now();
     let timers = &worker.local.timers;
     let until = timers.after(time).min(deadline);
-    let transport = dial(&address, until, &conn.timer)
+    let transport = dial(server.address(), until, &conn.timer)
         .await
         .map_err(|error| match error {
             NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),

@@ -7,7 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RouteSlot(pub(crate) u32);
 
-/// A pool and a server, interned by `Registry::server`; stays valid for the life of the process.
+/// A pool and a server, interned by `Registry::server`; valid until it is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ServerSlot(pub(crate) u32);
 

@@ -4,7 +4,7 @@
 //! reload, so counters survive it. Locks here are taken at boot, at reload, when a worker comes or goes,
 //! and by whoever reads the numbers; never by an exchange.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::labels::{RouteSlot, SeriesKey, ServerSlot};
@@ -13,9 +13,13 @@ use super::worker::WorkerCells;
 use crate::histogram::HistogramTotal;
 use crate::table::{Counter, Gauge};
 
-/// Routes, and servers, that have a slot of their own; later ones share the slot `other`. Servers found
-/// by discovery come and go, and a slot is never given back.
+/// Routes, and servers, that have a slot of their own; later ones share the slot `other`. Routes keep
+/// theirs; servers come and go with what their names stand for, and give theirs back.
 pub(super) const MAX_SLOTS: usize = 10_000;
+
+/// Servers that are gone and still shown: a server that comes back soon counts on. The one that went
+/// first makes room when more have gone.
+pub(super) const MAX_RETIRED: usize = 256;
 
 /// All numbers of the process.
 #[derive(Debug)]
@@ -68,7 +72,32 @@ impl Registry {
     /// The slot of a server, by its configured or discovered names.
     #[must_use]
     pub fn server(&self, pool: &str, server: &str) -> ServerSlot {
-        ServerSlot(held(&self.servers).slot(pool, server))
+        let mut names = held(&self.servers);
+        if let Some(slot) = names.known(pool, server) {
+            names.retired.retain(|retired| *retired != slot);
+            return ServerSlot(slot);
+        }
+        // Nobody writes to a retired slot, so its cells may be cleared from here; whoever gets it next
+        // hears of it by a message that is sent after that.
+        if (names.retired.len() >= MAX_RETIRED || names.is_full())
+            && let Some(slot) = names.retired.pop_front()
+        {
+            for shard in &held(&self.shards).all {
+                shard.clear_server(slot);
+            }
+            names.rename(slot, pool, server);
+            return ServerSlot(slot);
+        }
+        ServerSlot(names.slot(pool, server))
+    }
+
+    /// Gives a server's slot back. Nobody may count there any more, on any thread, until
+    /// [`server`](Self::server) hands it out again.
+    pub fn retire_server(&self, slot: ServerSlot) {
+        let mut names = held(&self.servers);
+        if slot != ServerSlot::OTHER && !names.retired.contains(&slot.0) {
+            names.retired.push_back(slot.0);
+        }
     }
 
     pub(super) fn take_back(&self, shard: &Arc<Shard>) {
@@ -104,6 +133,8 @@ impl Registry {
 pub(crate) struct Names {
     by_slot: Vec<Pair>,
     slots: HashMap<Pair, u32>,
+    /// Slots whose owners are gone, oldest first.
+    retired: VecDeque<u32>,
 }
 
 type Pair = (Arc<str>, Arc<str>);
@@ -114,6 +145,25 @@ impl Names {
         Self {
             by_slot: vec![(Arc::clone(&other), other)],
             slots: HashMap::new(),
+            retired: VecDeque::new(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.by_slot.len() >= MAX_SLOTS
+    }
+
+    fn known(&self, first: &str, second: &str) -> Option<u32> {
+        let names: Pair = (Arc::from(first), Arc::from(second));
+        self.slots.get(&names).copied()
+    }
+
+    fn rename(&mut self, slot: u32, first: &str, second: &str) {
+        let names: Pair = (Arc::from(first), Arc::from(second));
+        if let Some(old) = self.by_slot.get_mut(slot as usize) {
+            self.slots.remove(old);
+            *old = names.clone();
+            self.slots.insert(names, slot);
         }
     }
 
@@ -122,7 +172,7 @@ impl Names {
         if let Some(slot) = self.slots.get(&names) {
             return *slot;
         }
-        if self.by_slot.len() >= MAX_SLOTS {
+        if self.is_full() {
             return 0;
         }
         let slot = self.by_slot.len() as u32;

@@ -36,7 +36,8 @@ impl Tick {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn clear(&self) {
+    /// Only while there is no writer.
+    pub(crate) fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 }
@@ -95,6 +96,18 @@ impl Shard {
     /// Servers by their slot.
     pub(super) fn servers(&self) -> MutexGuard<'_, Used<u32, ServerCells>> {
         held(&self.servers)
+    }
+
+    /// Forgets what was counted in a slot that has no owner; the cells stay.
+    pub(super) fn clear_server(&self, slot: u32) {
+        for (listed, server) in self.servers().iter() {
+            if *listed == slot {
+                server.duration.clear();
+                for cell in [&server.failures, &server.retries, &server.idle, &server.busy] {
+                    cell.clear();
+                }
+            }
+        }
     }
 
     /// A worker that is gone has nothing open, however it went.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::registry::MAX_SLOTS;
+use super::registry::{MAX_RETIRED, MAX_SLOTS};
 use super::worker::MAX_SERIES;
 use super::*;
 use crate::table::{Counter, Gauge};
@@ -125,6 +125,41 @@ fn slots_are_bounded() {
         ServerSlot::OTHER,
         "known ones stay"
     );
+}
+
+#[test]
+fn a_server_that_comes_back_counts_on() {
+    let registry = Registry::new(FAULTS);
+    let cells = registry.worker();
+    let slot = registry.server("web", "app:80@10.0.0.1:80");
+    cells.server_failure(slot);
+    registry.retire_server(slot);
+    registry.retire_server(slot);
+    assert_eq!(registry.server("web", "app:80@10.0.0.1:80"), slot);
+    assert_eq!(registry.totals().servers[&slot.0].failures, 1);
+    assert_ne!(registry.server("web", "app:80@10.0.0.2:80"), slot);
+}
+
+#[test]
+fn servers_that_come_and_go_share_a_bounded_table_and_no_counts() {
+    let registry = Registry::new(FAULTS);
+    let cells = registry.worker();
+    let stays = registry.server("web", "10.0.0.1:80");
+    cells.server_failure(stays);
+    let mut highest = 0;
+    for index in 0..10 * MAX_RETIRED {
+        let slot = registry.server("web", &format!("app:80@{index}"));
+        assert_ne!(slot, ServerSlot::OTHER);
+        cells.server_failure(slot);
+        cells.server_exchange(slot, Duration::from_millis(3));
+        let total = &registry.totals().servers[&slot.0];
+        assert_eq!((total.failures, total.duration.count()), (1, 1), "{index}");
+        assert_eq!(registry.server_names().of(slot.0).1, format!("app:80@{index}"));
+        highest = highest.max(slot.0);
+        registry.retire_server(slot);
+    }
+    assert!(highest as usize <= MAX_RETIRED + 2, "{highest} slots");
+    assert_eq!(registry.totals().servers[&stays.0].failures, 1);
 }
 
 #[test]
