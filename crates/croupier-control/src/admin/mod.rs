@@ -122,13 +122,12 @@ impl Doors {
 
 impl Face {
     fn metrics(&self) -> String {
-        let now = u64::try_from(self.live.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut samples: Vec<Sample> = self
             .live
             .servers()
             .iter()
             .map(|server| {
-                let up = server.aside_until() <= now;
+                let up = server.status().state == croupier_proxy::live::State::Up;
                 Sample::new(
                     Metric::ServerUp,
                     &[&server.pool, &server.name],

@@ -96,9 +96,9 @@ impl Discovery {
         *self.shared.pools.borrow_mut() = wanted.clone().into_iter().collect();
         for name in wanted.into_keys() {
             let shared = &self.shared;
-            self.tasks.entry(name.clone()).or_insert_with(|| {
-                tokio::task::spawn_local(Rc::clone(shared).keep(name))
-            });
+            self.tasks
+                .entry(name.clone())
+                .or_insert_with(|| tokio::task::spawn_local(Rc::clone(shared).keep(name)));
         }
         let all_tried = async {
             loop {

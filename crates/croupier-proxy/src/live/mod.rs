@@ -2,10 +2,30 @@
 //!
 //! Whoever builds a plan asks for a pool's servers by name and address and gets the same objects
 //! when they did not change: marks, counters and idle connections stay.
+//!
+//! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
+//! numbers; [`tiers`] and `pool` are the rules that need all servers of a pool; `busy` counts
+//! attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
 
 mod doors;
 mod names;
+
+pub mod health;
+pub mod policy;
+
+mod marks;
 mod server;
+
+mod busy;
+
+pub mod line;
+mod queue;
+
+mod pool;
+pub mod tiers;
+
+#[cfg(test)]
+pub(crate) mod seeds;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,9 +35,13 @@ use std::{
 
 use croupier_telemetry::Registry;
 
+pub use busy::{Busy, Connected};
 pub use doors::{Door, Doors, Refused};
+pub use health::{Rank, Reason, State};
 pub use names::{Found, Name, Names, Source, Target};
-pub use server::{Place, Server};
+pub use pool::LivePool;
+pub use queue::Queue;
+pub use server::{Place, Server, Status};
 
 use crate::fault::Code;
 
@@ -32,6 +56,7 @@ pub struct Live {
     pub names: Names,
     began: Instant,
     servers: Mutex<HashMap<(String, Place), Arc<Server>>>,
+    pools: Mutex<HashMap<String, Arc<LivePool>>>,
 }
 
 impl Live {
@@ -44,6 +69,7 @@ impl Live {
             names: Names::default(),
             began: Instant::now(),
             servers: Mutex::default(),
+            pools: Mutex::default(),
         })
     }
 
@@ -62,14 +88,41 @@ impl Live {
     /// The server of that pool at that place: the same object as long as somebody holds it.
     #[must_use]
     pub fn server(&self, pool: &str, place: &Place) -> Arc<Server> {
+        let live_pool = self.pool(pool);
         let mut servers = self.held();
         let key = (pool.to_owned(), place.clone());
-        let server = servers
-            .entry(key)
-            .or_insert_with(|| Arc::new(Server::new(pool, place, &self.registry)));
+        let server = servers.entry(key).or_insert_with(|| {
+            let queue = live_pool.shared_queue();
+            Arc::new(Server::new(pool, place, &self.registry, queue))
+        });
         // It may be back before the last of its old exchanges has ended.
         server.enlist();
         Arc::clone(server)
+    }
+
+    /// The pool of that name: the same object as long as somebody holds it.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Arc<LivePool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(LivePool::new(name)));
+        Arc::clone(pool)
+    }
+
+    /// All pools known, by name.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Arc<LivePool>> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = pools.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Milliseconds since the process began: the clock of everything here.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// All servers of the plan in force, for whoever shows them.
@@ -96,8 +149,12 @@ impl Live {
         }
     }
 
-    /// Forgets servers that nobody holds any more.
+    /// Forgets pools and servers that nobody holds any more.
     pub fn release(&self) {
+        // A pool holds its servers, and they its queue; so both may be let go in this order.
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|_, pool| Arc::strong_count(pool) > 1);
+        drop(pools);
         self.held()
             .retain(|_, server| Arc::strong_count(server) > 1);
     }

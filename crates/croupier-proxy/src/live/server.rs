@@ -1,28 +1,28 @@
 //! A server of a pool: where it is, and what the traffic has taught us about it.
 //!
-//! Passive marks only: a connect fault, or three other faults in a row, put it aside for a
-//! pause that doubles with each renewed failure. When the pause ends one request goes there;
-//! whoever comes meanwhile goes elsewhere.
+//! Its health is a [`Health`] behind a lock that is taken only when there is something to note;
+//! requests read its [`Marks`]. What needs the other servers' say is in [`super::LivePool`].
 
 use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use croupier_http::Authority;
 use croupier_net::address::Address;
 use croupier_telemetry::{Registry, ServerSlot};
 
-/// The first pause, and the longest.
-const PAUSE_FIRST_MS: u64 = 1_000;
-const PAUSE_LAST_MS: u64 = 60_000;
-/// Faults in a row, other than at connecting, that put a server aside.
-const STREAK: u32 = 3;
+use super::{
+    busy::Load,
+    health::{Admit, Health, Reason, State},
+    marks::Marks,
+    policy::HealthPolicy,
+    queue::Queue,
+};
 
 /// Where a server is, and how it was found: with its pool, a server's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -79,18 +79,33 @@ pub struct Server {
     is_retired: AtomicBool,
     /// Gets the slot back.
     registry: Arc<Registry>,
-    /// Faults since the last success.
-    streak: AtomicU32,
-    /// Pauses since the last success.
-    pauses: AtomicU32,
-    /// Milliseconds since the process began; 0 when it may be picked.
-    aside_until: AtomicU64,
-    /// One request is finding out whether it is back.
-    is_probed: AtomicBool,
+    pub(super) marks: Marks,
+    health: Mutex<Health>,
+    pub(super) load: Load,
+    pub(super) queue: Arc<Queue>,
+    pub(super) ejections: AtomicU64,
+    pub(super) checks_passed: AtomicU64,
+    pub(super) checks_failed: AtomicU64,
+}
+
+/// What a server is, for whoever shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its state.
+    pub state: State,
+    /// Why it is in that state.
+    pub reason: Reason,
+    /// Since when, milliseconds since the process began.
+    pub since_ms: u64,
 }
 
 impl Server {
-    pub(super) fn new(pool: &str, place: &Place, registry: &Arc<Registry>) -> Self {
+    pub(super) fn new(
+        pool: &str,
+        place: &Place,
+        registry: &Arc<Registry>,
+        queue: &Arc<Queue>,
+    ) -> Self {
         let name = place.to_string();
         let mut authority = Authority::default();
         if let Address::Ip(address) = &place.address {
@@ -106,10 +121,13 @@ impl Server {
             place: place.clone(),
             is_retired: AtomicBool::new(false),
             registry: Arc::clone(registry),
-            streak: AtomicU32::new(0),
-            pauses: AtomicU32::new(0),
-            aside_until: AtomicU64::new(0),
-            is_probed: AtomicBool::new(false),
+            marks: Marks::default(),
+            health: Mutex::new(Health::new(HealthPolicy::default(), 0)),
+            load: Load::default(),
+            queue: Arc::clone(queue),
+            ejections: AtomicU64::new(0),
+            checks_passed: AtomicU64::new(0),
+            checks_failed: AtomicU64::new(0),
         }
     }
 
@@ -139,155 +157,94 @@ impl Server {
         &self.place
     }
 
-    /// Could it be picked at `now`, as far as it is known?
+    /// Its state, why, and since when.
     #[must_use]
-    pub fn is_due(&self, now: u64) -> bool {
-        now >= self.aside_until.load(Ordering::Relaxed)
+    pub fn status(&self) -> Status {
+        let health = self.lock();
+        Status {
+            state: health.state(),
+            reason: health.reason(),
+            since_ms: health.since_ms(),
+        }
     }
 
-    /// May it be picked at `now`, milliseconds since the process began? When a pause has just
-    /// ended, the caller becomes the one probe and others are told no for a while.
+    /// The share of its weight it should get now, of 256: less than all during a slow start.
     #[must_use]
-    pub fn admits(&self, now: u64) -> bool {
-        let until = self.aside_until.load(Ordering::Relaxed);
-        if until == 0 {
-            return true;
-        }
-        if now < until {
-            return false;
-        }
-        // Should the probe never report, the next one may go after a pause.
-        let next = now + self.pause();
-        let claimed =
-            self.aside_until
-                .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed);
-        if claimed.is_ok() {
-            self.is_probed.store(true, Ordering::Relaxed);
-        }
-        claimed.is_ok()
+    pub fn share_256(&self, now: u64) -> u32 {
+        self.marks.share_256(now)
     }
 
-    /// When it may be picked again; 0 when it may be now.
+    /// Grows whenever it goes out of use: connections made in an earlier epoch are better not
+    /// used again.
     #[must_use]
-    pub fn aside_until(&self) -> u64 {
-        self.aside_until.load(Ordering::Relaxed)
+    pub fn epoch(&self) -> u32 {
+        self.marks.epoch()
     }
 
-    /// It answered. True when it had been put aside and is back with this.
-    pub fn succeeded(&self) -> bool {
-        let mut is_back = false;
-        if self.streak.load(Ordering::Relaxed) != 0 {
-            self.streak.store(0, Ordering::Relaxed);
-            self.pauses.store(0, Ordering::Relaxed);
-            self.is_probed.store(false, Ordering::Relaxed);
-            is_back = self.aside_until.swap(0, Ordering::Relaxed) != 0;
-        }
-        is_back
+    /// Attempts in flight, over all workers.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        // SeqCst: the pair is in `Queue::wake`.
+        self.load.busy.load(Ordering::SeqCst)
     }
 
-    /// It could not be connected to. Gives the pause when this puts it aside anew.
-    pub fn failed_to_connect(&self, now: u64) -> Option<Duration> {
-        self.streak.fetch_add(1, Ordering::Relaxed);
-        self.put_aside(now)
+    /// Open connections, over all workers.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.load.connections.load(Ordering::Relaxed)
     }
 
-    /// It failed in another way. Gives the pause when this puts it aside anew.
-    pub fn failed(&self, now: u64) -> Option<Duration> {
-        let streak = self.streak.fetch_add(1, Ordering::Relaxed) + 1;
-        if streak < STREAK {
-            None
-        } else {
-            self.put_aside(now)
-        }
+    /// What [`Self::set_latency`] left, 0 at first; its form is the measurer's.
+    #[must_use]
+    pub fn latency(&self) -> u64 {
+        self.load.latency.load(Ordering::Relaxed)
     }
 
-    fn pause(&self) -> u64 {
-        let doublings = self.pauses.load(Ordering::Relaxed).saturating_sub(1).min(6);
-        (PAUSE_FIRST_MS << doublings).min(PAUSE_LAST_MS)
+    /// Keeps a measure of its latency. Of two at once the last one stays.
+    pub fn set_latency(&self, packed: u64) {
+        self.load.latency.store(packed, Ordering::Relaxed);
     }
 
-    fn put_aside(&self, now: u64) -> Option<Duration> {
-        // Many requests fail at once when a server dies: they are one failure. Only a probe's
-        // failure lengthens the pause.
-        let probed = self.is_probed.swap(false, Ordering::Relaxed);
-        if self.aside_until.load(Ordering::Relaxed) > now && !probed {
-            return None;
-        }
-        self.pauses.fetch_add(1, Ordering::Relaxed);
-        let pause = self.pause();
-        self.aside_until.store(now + pause, Ordering::Relaxed);
-        Some(Duration::from_millis(pause))
+    /// Times it was put aside by traffic.
+    #[must_use]
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Ordering::Relaxed)
+    }
+
+    /// Active checks that passed, and that failed.
+    #[must_use]
+    pub fn checks(&self) -> (u64, u64) {
+        (
+            self.checks_passed.load(Ordering::Relaxed),
+            self.checks_failed.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(super) fn withdraw(&self, admit: Admit) {
+        self.note(|health| health.withdrew(admit));
+    }
+
+    /// Changes the health and shows it; gives the state before and after, too.
+    pub(super) fn note<R>(&self, f: impl FnOnce(&mut Health) -> R) -> (R, State, Status) {
+        let mut health = self.lock();
+        let before = health.state();
+        let result = f(&mut health);
+        self.marks.publish(&health);
+        let after = Status {
+            state: health.state(),
+            reason: health.reason(),
+            since_ms: health.since_ms(),
+        };
+        (result, before, after)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.registry.retire_server(self.slot);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use croupier_net::address::Address;
-    use croupier_telemetry::Registry;
-
-    use super::{Place, Server};
-
-    fn server() -> Server {
-        let place = Place::written(Address::Ip("127.0.0.1:80".parse().unwrap()));
-        Server::new("web", &place, &Registry::new(&[]))
-    }
-
-    #[test]
-    fn a_dead_server_is_tried_by_one_request_a_pause_and_pauses_grow() {
-        let server = server();
-        assert!(server.is_due(10) && server.admits(10));
-        assert!(server.failed_to_connect(10).is_some());
-        assert!(
-            server.failed_to_connect(10).is_none(),
-            "the same failure, seen twice"
-        );
-        let mut probes = Vec::new();
-        for now in 11..200_000 {
-            if server.admits(now) {
-                probes.push(now);
-                server.failed_to_connect(now);
-            }
-        }
-        let gaps: Vec<u64> = probes.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert_eq!(probes[0], 1010);
-        assert_eq!(&gaps[..6], &[2000, 4000, 8000, 16000, 32000, 60000]);
-    }
-
-    #[test]
-    fn one_success_brings_it_back() {
-        let server = server();
-        server.failed_to_connect(0);
-        assert!(!server.admits(500));
-        assert!(
-            server.is_due(1500) && server.is_due(1500),
-            "asking claims nothing"
-        );
-        assert!(server.admits(1500));
-        assert!(
-            !server.is_due(1501) && !server.admits(1501),
-            "only one probe"
-        );
-        server.succeeded();
-        assert!(server.admits(1502));
-        assert_eq!(server.aside_until(), 0);
-    }
-
-    #[test]
-    fn other_faults_count_only_in_a_row() {
-        let server = server();
-        server.failed(1);
-        server.failed(1);
-        server.succeeded();
-        server.failed(1);
-        server.failed(1);
-        assert!(server.admits(2));
-        assert!(server.failed(2).is_some());
-        assert!(!server.admits(3));
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     edits::{Edits, Guard, Line},
-    live::Live,
+    live::{Live, policy::HealthPolicy},
     router::{
         conditions::{Condition, ValueRule},
         host::{Hosts, SiteId},
@@ -102,6 +102,10 @@ fn build_pool(config: &Config, pool: &model::Pool, live: &Live) -> PoolPlan {
             HostHeader::Literal(host) => HostRule::Fixed(host.as_str().into()),
         },
         idle_kept: config.idle_per_server_of(pool),
+        live: live.pool(&pool.name.value),
+        health: HealthPolicy::default(),
+        check: None,
+        queue: None,
     }
 }
 

@@ -17,7 +17,10 @@ use croupier_telemetry::RouteSlot;
 
 use crate::{
     edits::{Edits, Guard, Line},
-    live::Server,
+    live::{
+        LivePool, Server,
+        policy::{CheckPolicy, HealthPolicy, QueuePolicy},
+    },
     router::{
         conditions::Condition,
         host::{Hosts, SiteId},
@@ -163,6 +166,14 @@ pub struct PoolPlan {
     pub host: HostRule,
     /// Idle connections kept for each worker and server.
     pub idle_kept: usize,
+    /// What is true of it now.
+    pub live: Arc<LivePool>,
+    /// When traffic puts a server aside, and how it comes back.
+    pub health: HealthPolicy,
+    /// How servers are asked whether they work; None: by traffic alone.
+    pub check: Option<Arc<CheckPolicy>>,
+    /// How requests wait while no server can take them; None: they do not.
+    pub queue: Option<QueuePolicy>,
 }
 
 /// The `Host` a server sees.
@@ -255,6 +266,15 @@ impl TrustedPeers {
 }
 
 impl Plan {
+    /// Tells the live pools who belongs to them: when this plan is in force, not before.
+    pub fn adopt(&self, now_ms: u64) {
+        for pool in &self.pools {
+            let servers = pool.servers.iter().map(|(server, _)| (server, 0));
+            pool.live
+                .adopt(servers, pool.health, pool.check.as_deref(), now_ms);
+        }
+    }
+
     /// A route by its ids.
     #[must_use]
     pub fn route(&self, id: RouteId) -> &RoutePlan {

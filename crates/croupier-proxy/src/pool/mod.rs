@@ -3,7 +3,8 @@
 //! [`split`] chooses between pools, [`sticky`] finds the server a client had before, [`pick`]
 //! chooses one by turn, lot, load or the request's [`hash_key`]. [`idle`] keeps connections for
 //! later, [`lease`] borrows one for an exchange, [`retry`] says whether a failed attempt may be
-//! made again.
+//! made again and [`budget`] whether there is room for it, [`queue`] waits while no server can
+//! take a request.
 
 pub mod split;
 
@@ -18,3 +19,7 @@ pub(crate) mod idle;
 pub(crate) mod lease;
 
 pub mod retry;
+
+pub mod budget;
+
+pub mod queue;

@@ -3,7 +3,6 @@
 //! retries; the request body moves meanwhile.
 
 use std::{
-    fmt::Display,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -11,6 +10,20 @@ use std::{
     time::Instant,
 };
 
+use super::{inspect, outgoing::RequestLines, shape::PassingLines};
+use crate::{
+    answer::{Answer, Dealt},
+    exchange::Exchange,
+    fault::{Code, Fault},
+    live::{Busy, Server, health},
+    plan::{HostRule, PoolPlan, Times},
+    pool::{
+        idle::Care,
+        lease::Lease,
+        retry::{Progress, Repeatable, Sent, may_retry},
+    },
+    relay::{Pump, Side},
+};
 use croupier_config::model::PoolId;
 use croupier_http::{BodyLen, Name, ResponseHead};
 use croupier_net::{
@@ -21,22 +34,6 @@ use croupier_net::{
     side::Sink as _,
     splice::Failure,
     timers::{NEVER, Tick, ticks},
-};
-use croupier_telemetry::{Level, event};
-
-use super::{inspect, outgoing::RequestLines, shape::PassingLines};
-use crate::{
-    answer::{Answer, Dealt},
-    exchange::Exchange,
-    fault::{Code, Fault},
-    live::Server,
-    plan::{HostRule, PoolPlan, Times},
-    pool::{
-        idle::Care,
-        lease::Lease,
-        retry::{Progress, Repeatable, Sent, may_retry},
-    },
-    relay::{Pump, Side},
 };
 
 /// Attempts for one request, whatever the size of the pool.
@@ -66,7 +63,7 @@ pub(crate) async fn run(
     let attempts_max = u32::try_from((plan.servers.len() + 1).min(ATTEMPTS_MAX)).unwrap_or(1);
     let mut tried: Vec<usize> = Vec::new();
     let mut line = Line::Any;
-    let mut index = pick(x, pool, &tried).ok_or(Code::ProxyPoolEmpty)?;
+    let (mut index, mut busy) = pick(x, pool, &tried).ok_or(Code::ProxyPoolEmpty)?;
     loop {
         let server = &plan.servers[index].0;
         x.tally.attempts += 1;
@@ -76,10 +73,13 @@ pub(crate) async fn run(
         x.tally.server = Some(Arc::clone(server));
         let attempt = attempt(x, conn, plan, server, (line, deadline));
         let (fault, sent) = match attempt.await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                praise(x, plan, &mut busy, &answer);
+                return Ok(answer);
+            }
             Err(failed) => failed,
         };
-        blame(x, server, fault.code);
+        blame(x, plan, &mut busy, fault.code);
         let progress = Progress {
             attempts: x.tally.attempts,
             attempts_max,
@@ -105,42 +105,54 @@ pub(crate) async fn run(
         };
         x.failed(fault);
         x.tally.fault = None;
-        index = next;
+        (index, busy) = next;
     }
 }
 
-/// The next server that is up and was not tried; when none is up, the one whose pause ends
-/// first: asking it beats refusing.
-fn pick(x: &Exchange, pool: PoolId, tried: &[usize]) -> Option<usize> {
-    let (servers, tiers) = {
-        let pool = x.installed.plan.pool(pool);
-        (&pool.servers, &pool.tiers)
-    };
+/// The next server that may be asked and was not tried; when there is none, any that was not
+/// tried: asking it beats refusing.
+fn pick(x: &Exchange, pool: PoolId, tried: &[usize]) -> Option<(usize, Busy)> {
+    let plan = x.installed.plan.pool(pool);
+    let servers = &plan.servers;
     let mut turn = x.installed.turns[pool.0].borrow_mut();
     let now = x.worker.coarse_ms();
     let may = |index: usize| !tried.contains(&index);
-    // Only whom the turn has come to is claimed: the probe of a server that was put aside must
+    // Only whom the turn has come to is entered: the probe of a server that was put aside must
     // not be spent on a request that goes elsewhere.
-    for tier in 0..=tiers.iter().copied().max()? {
-        let is_next = |index: usize| tiers[index] == tier && may(index);
-        while let Some(index) = turn.pick(|index| is_next(index) && servers[index].0.is_due(now)) {
-            if servers[index].0.admits(now) {
-                return Some(index);
-            }
+    let is_eligible = |index: usize| plan.live.is_eligible(&servers[index].0, now);
+    for _ in 0..=servers.len() {
+        let Some(index) = turn.pick(|index| may(index) && is_eligible(index)) else {
+            break;
+        };
+        if let Some(busy) = plan.live.enter(&servers[index].0, 0, now) {
+            return Some((index, busy));
         }
     }
-    (0..servers.len())
-        .filter(|&index| may(index))
-        .min_by_key(|&index| servers[index].0.aside_until())
+    let index = (0..servers.len()).find(|&index| may(index))?;
+    Some((index, plan.live.enter_anyway(&servers[index].0, 0)?))
+}
+
+/// An answer speaks for its server, unless it says that the server could not do it.
+fn praise(x: &Exchange, plan: &PoolPlan, busy: &mut Busy, answer: &Answer) {
+    let (Answer::Dealt(dealt) | Answer::Switch(dealt)) = answer else {
+        return;
+    };
+    let now = x.worker.coarse_ms();
+    let reason = match dealt.head.status {
+        502 => "status.502",
+        503 => "status.503",
+        504 => "status.504",
+        _ => return plan.live.succeeded(busy, now),
+    };
+    plan.live
+        .failed(busy, health::Failure::Gateway, reason, now);
 }
 
 /// A fault that is the server's own counts against it.
-fn blame(x: &Exchange, server: &Arc<Server>, code: Code) {
-    let now = x.worker.coarse_ms();
-    let pause = match code {
-        Code::OriginConnectRefused | Code::OriginConnectTimeout | Code::OriginConnectFailed => {
-            server.failed_to_connect(now)
-        }
+fn blame(x: &Exchange, plan: &PoolPlan, busy: &mut Busy, code: Code) {
+    let failure = match code {
+        Code::OriginConnectRefused => health::Failure::Refused,
+        Code::OriginConnectTimeout | Code::OriginConnectFailed => health::Failure::Unreachable,
         Code::OriginClosed
         | Code::OriginReset
         | Code::OriginHeadTimeout
@@ -149,22 +161,14 @@ fn blame(x: &Exchange, server: &Arc<Server>, code: Code) {
         | Code::OriginFraming
         | Code::OriginInterim
         | Code::OriginSwitch
-        | Code::OriginSendTimeout => server.failed(now),
+        | Code::OriginSendTimeout => health::Failure::Transport,
         _ => return,
     };
-    x.worker.cells.server_failure(server.slot);
-    if let Some(pause) = pause {
-        x.worker.idle.forget(server);
-        event(
-            Level::Warn,
-            "pool.server.aside",
-            &[
-                ("pool", &server.pool),
-                ("server", &server.name),
-                ("fault", &code.as_str()),
-                ("pause_ms", &pause.as_millis()),
-            ],
-        );
+    x.worker.cells.server_failure(busy.server().slot);
+    let now = x.worker.coarse_ms();
+    let ejected = plan.live.failed(busy, failure, code.as_str(), now);
+    if ejected.is_some() {
+        x.worker.idle.forget(busy.server());
     }
 }
 
@@ -210,11 +214,6 @@ async fn attempt(
             let now = Instant::now();
             x.tally.origin_ttfb = Some(now - asked);
             x.tally.ttfb = Some(now - x.incoming.began);
-            if server.succeeded() {
-                let names: [(&str, &dyn Display); 2] =
-                    [("pool", &server.pool), ("server", &server.name)];
-                event(Level::Info, "pool.server.back", &names);
-            }
             let is_switch = response.status == 101;
             let dealt = Dealt {
                 lease,
@@ -264,12 +263,13 @@ async fn borrow(
     let began = Instant::now();
     let timers = &worker.local.timers;
     let until = timers.after(time).min(deadline);
-    let transport = dial(server.address(), until, &conn.timer)
-        .await
-        .map_err(|error| match error {
-            NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
-            error => connect_fault(&error),
-        })?;
+    let transport =
+        dial(server.address(), until, &conn.timer)
+            .await
+            .map_err(|error| match error {
+                NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
+                error => connect_fault(&error),
+            })?;
     x.tally.connect = Some(began.elapsed());
     let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
     // Who speaks before it is asked would answer the wrong question.
