@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use croupier_http::{BodyLen, ResponseHead};
 
-use crate::{pool::lease::Lease, relay::Pump};
+use crate::{pool::lease::Lease, relay::upload::Upload};
 
 /// What the client will get.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Dealt {
     pub(crate) head: ResponseHead,
     pub(crate) body: BodyLen,
     /// The request body, which may still be on its way.
-    pub(crate) upload: Pump,
+    pub(crate) upload: Upload,
 }
 
 /// An answer of our own: small and whole.

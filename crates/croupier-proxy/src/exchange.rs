@@ -9,7 +9,7 @@ use crate::{
     fault::{Code, Fault},
     incoming::{Incoming, UNKNOWN},
     live::Server,
-    plan::{Plan, RouteId, RoutePlan},
+    plan::{Plan, RouteId, RoutePlan, Times, Way},
     worker::{Installed, Worker},
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Exchange {
     pub(crate) installed: Rc<Installed>,
     pub(crate) incoming: Incoming,
     pub(crate) route: Option<RouteId>,
+    /// Which of the route's ways it goes, once that is known.
+    pub(crate) way: Option<usize>,
     pub(crate) tally: Tally,
 }
 
@@ -30,6 +32,8 @@ pub(crate) struct Tally {
     pub(crate) fault: Option<Fault>,
     pub(crate) server: Option<Arc<Server>>,
     pub(crate) attempts: u32,
+    /// The server of the pool, by index, that the client is to stick to from now on.
+    pub(crate) stick: Option<usize>,
     pub(crate) no_retry: &'static str,
     pub(crate) ttfb: Option<Duration>,
     pub(crate) connect: Option<Duration>,
@@ -87,6 +91,7 @@ impl Exchange {
             installed,
             incoming,
             route: None,
+            way: None,
             tally: Tally::default(),
         }
     }
@@ -99,6 +104,20 @@ impl Exchange {
     /// The route that took it, once that is known.
     pub(crate) fn route_plan(&self) -> Option<&RoutePlan> {
         self.route.map(|id| self.installed.plan.route(id))
+    }
+
+    /// The way to its pool, once that is known.
+    pub(crate) fn way(&self) -> Option<&Way> {
+        self.route_plan()?.action.ways().get(self.way?)
+    }
+
+    /// How long each part may take.
+    pub(crate) fn times(&self) -> Times {
+        match (self.way(), self.route_plan()) {
+            (Some(way), _) => way.times,
+            (None, Some(route)) => route.times,
+            (None, None) => self.plan().limits.times,
+        }
     }
 
     /// Something failed: the record will name it, the counters count it.

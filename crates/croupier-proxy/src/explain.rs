@@ -14,7 +14,7 @@ use croupier_telemetry::RequestIds;
 use crate::{
     fault::Fault,
     incoming::{Incoming, UNKNOWN},
-    plan::{Action, HostRule, Plan, RouteId, RoutePlan},
+    plan::{Action, HostRule, Plan, PoolPlan, RouteId, RoutePlan},
     stage::{
         inspect,
         route::{self, WhyNot},
@@ -60,6 +60,10 @@ pub enum Outcome {
         route: String,
         /// The pool's name.
         pool: String,
+        /// All pools that requests of the route may go to: several when it splits.
+        pools: Vec<String>,
+        /// How the server is chosen, and which one it is when the request alone decides.
+        choice: String,
         /// Its servers as written, with weights.
         servers: Vec<(String, u16)>,
         /// Path and query as the origin gets them.
@@ -195,8 +199,10 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
     let route = plan.route(id);
     let name = route.name.clone();
     match &route.action {
-        Action::Pool(pool) => {
-            let pool = plan.pool(*pool);
+        Action::Pool(_) | Action::Split(_) => {
+            let ways = route.action.ways();
+            let chosen = crate::stage::fetch::way(&route.action, incoming);
+            let pool = plan.pool(ways[chosen].pool);
             let path = match route.path_edit.apply(&incoming.target, &route.path) {
                 Ok(path) => path,
                 Err(code) => {
@@ -210,7 +216,11 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
             Outcome::Pool {
                 route: name,
                 pool: pool.name.clone(),
+                pools: (ways.iter())
+                    .map(|way| plan.pool(way.pool).name.clone())
+                    .collect(),
                 servers: pool.written.clone(),
+                choice: choice(pool, incoming),
                 path: format!("{path}{}", query.unwrap_or_default()),
                 host: match &pool.host {
                     HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),
@@ -236,6 +246,17 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
             status: *status,
             location: None,
         },
+    }
+}
+
+/// How a server of the pool is chosen for this request while all of them are well.
+fn choice(pool: &PoolPlan, incoming: &Incoming) -> String {
+    let (stuck, first) = crate::stage::fetch::first_choice(pool, incoming);
+    let name = |index: usize| pool.servers[index].server.name.as_str();
+    match (stuck, first) {
+        (Some(index), _) => format!("{}, which its cookie names", name(index)),
+        (None, Some(index)) => format!("{}, by {}", name(index), pool.balance),
+        (None, None) => pool.balance.to_owned(),
     }
 }
 

@@ -77,6 +77,9 @@ faults! {
     ProxyRewrite           "proxy.rewrite"              400 Never  Info   "the rewritten path is not lawful";
     ProxyLoop              "proxy.loop"                 508 Never  Warn   "the request has passed too many proxies";
     ProxyPoolEmpty         "proxy.pool.empty"           503 Never  Warn   "no server of the pool has a known address";
+    ProxyPoolBusy          "proxy.pool.busy"            503 Never  Warn   "no server of the pool could take the request";
+    ProxyQueueFull         "proxy.queue.full"           503 Never  Warn   "too many requests wait for a server of the pool already";
+    ProxyQueueTimeout      "proxy.queue.timeout"        503 Never  Warn   "no server of the pool could take the request in time";
     ProxyExhausted         "proxy.exhausted"            503 Never  Error  "the proxy has no descriptors, ports or memory left for a connection; raise `LimitNOFILE` or lower `limits.connections`";
     ProxyTimeout           "proxy.exchange.timeout"     504 Never  Info   "the exchange took longer than `timeouts.exchange`";
     ProxyInternal          "proxy.internal"             500 Never  Error  "a bug in the proxy; please report it with the request id";
@@ -87,11 +90,12 @@ faults! {
     OriginClosed           "origin.closed"              502 IfRepeatable Warn  "the server closed without an answer";
     OriginReset            "origin.reset"               502 IfRepeatable Warn  "the server reset the connection before its answer";
     OriginHeadTimeout      "origin.head.timeout"        504 IfRepeatable Warn  "the server sent no answer in time";
-    OriginSendTimeout      "origin.send.timeout"        504 Never  Warn   "the server stopped taking the request";
-    OriginHeadMalformed    "origin.head.malformed"      502 Never  Warn   "the server's answer could not be parsed";
-    OriginHeadTooLarge     "origin.head.too_large"      502 Never  Warn   "the head of the server's answer exceeds a limit";
-    OriginFraming          "origin.framing"             502 Never  Warn   "the framing of the server's answer could be read in two ways";
-    OriginInterim          "origin.interim"             502 Never  Warn   "the server sent too many interim answers";
+    OriginGone             "origin.gone"                502 IfRepeatable Warn  "the server was found to be down before it answered";
+    OriginSendTimeout      "origin.send.timeout"        504 IfRepeatable Warn   "the server stopped taking the request";
+    OriginHeadMalformed    "origin.head.malformed"      502 IfRepeatable Warn   "the server's answer could not be parsed";
+    OriginHeadTooLarge     "origin.head.too_large"      502 IfRepeatable Warn   "the head of the server's answer exceeds a limit";
+    OriginFraming          "origin.framing"             502 IfRepeatable Warn   "the framing of the server's answer could be read in two ways";
+    OriginInterim          "origin.interim"             502 IfRepeatable Warn   "the server sent too many interim answers";
     OriginSwitch           "origin.switch"              502 Never  Warn   "the server switched protocols without being asked";
     OriginBodyTruncated    "origin.body.truncated"        0 Never  Warn   "the server closed before the end of its answer";
     OriginBodyMalformed    "origin.body.malformed"        0 Never  Warn   "the server's answer is not in lawful chunks";

@@ -16,8 +16,7 @@ use croupier_net::{
 use crate::{
     answer::Answer,
     exchange::{Begun, Exchange},
-    fault::{Code, Fault},
-    plan::Action,
+    fault::Fault,
     stage::{admit, deliver, fetch, inspect, rescue, route},
     worker::{Worker, entrance::Entrance, spawn::Seat},
 };
@@ -85,10 +84,6 @@ async fn decide(
     if let Some(answer) = admit::run(x) {
         return Ok(answer);
     }
-    let route = installed.plan.route(id);
-    let Action::Pool(pool) = &route.action else {
-        return Err(Code::ProxyInternal.into());
-    };
-    *deadline = x.worker.local.timers.after(route.times.exchange);
-    fetch::run(x, conn, *pool, *deadline).await
+    *deadline = fetch::set_out(x)?;
+    fetch::run(x, conn, *deadline).await
 }

@@ -52,7 +52,11 @@ pub(crate) fn error(incoming: &Incoming, status: u16, fault: Fault) -> Made {
     let mut lines = vec![(Cow::Borrowed("cache-control"), Cow::Borrowed("no-store"))];
     match fault.code {
         Code::ClientMethodRefused => lines.push((Cow::Borrowed("allow"), Cow::Borrowed(ALLOW))),
-        Code::ProxyPoolEmpty | Code::ProxyExhausted => {
+        Code::ProxyPoolBusy
+        | Code::ProxyPoolEmpty
+        | Code::ProxyQueueFull
+        | Code::ProxyQueueTimeout
+        | Code::ProxyExhausted => {
             lines.push((Cow::Borrowed("retry-after"), Cow::Borrowed("1")));
         }
         _ => {}

@@ -85,6 +85,11 @@ impl Marks {
         self.load() & OUT != 0
     }
 
+    /// Was the last attempt a failure?
+    pub(super) fn has_streak(&self) -> bool {
+        self.load() & STREAK != 0
+    }
+
     pub(super) fn epoch(&self) -> u32 {
         epoch(self.load())
     }

@@ -29,6 +29,7 @@ pub(crate) mod seeds;
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -43,7 +44,7 @@ pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};
 
-use crate::fault::Code;
+use crate::{fault::Code, pool::sticky::Secret};
 
 /// Live state of the process, shared by all threads.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Live {
     pub doors: Doors,
     /// What the names of the config stand for.
     pub names: Names,
+    /// What sticky cookies are made with unless the config says a secret: of this process alone.
+    pub secret: Secret,
     began: Instant,
     servers: Mutex<HashMap<(String, Place), Arc<Server>>>,
     pools: Mutex<HashMap<String, Arc<LivePool>>>,
@@ -67,6 +70,7 @@ impl Live {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
             names: Names::default(),
+            secret: random_secret(),
             began: Instant::now(),
             servers: Mutex::default(),
             pools: Mutex::default(),
@@ -162,4 +166,12 @@ impl Live {
     fn held(&self) -> MutexGuard<'_, HashMap<(String, Place), Arc<Server>>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// From the randomness that the standard library keeps for its hash maps: 128 bits of the
+/// system's, spread by a keyed hash.
+fn random_secret() -> Secret {
+    let state = RandomState::new();
+    let (low, high) = (state.hash_one(0_u8), state.hash_one(1_u8));
+    Secret::random((u128::from(high) << 64 | u128::from(low)).to_ne_bytes())
 }

@@ -14,6 +14,8 @@ pub struct HealthPolicy {
     pub window: Duration,
     /// And means nothing below this many attempts.
     pub window_attempts: u32,
+    /// A failure ratio puts a server aside from this percentage on.
+    pub ratio: u32,
     /// By so many percentage points it must exceed that of the pool's other servers.
     pub ratio_above: u32,
     /// The first ejection of a server that refused the connection: it may be restarting.
@@ -26,7 +28,8 @@ pub struct HealthPolicy {
     pub decay: Duration,
     /// A probe that has not reported after this long is replaced by another.
     pub probe: Duration,
-    /// Percent of the pool's servers that failing answers may put aside; one of two always.
+    /// Percent of the pool's servers that failing answers may put aside; one of two always. 0:
+    /// traffic puts no server aside.
     pub share: u32,
     /// Below this percentage of usable servers the pool fails open.
     pub panic: u32,
@@ -42,6 +45,7 @@ impl Default for HealthPolicy {
             gateway_errors: 5,
             window: Duration::from_secs(10),
             window_attempts: 20,
+            ratio: 50,
             ratio_above: 30,
             refused_first: Duration::from_secs(1),
             first: Duration::from_secs(5),

@@ -139,10 +139,15 @@ impl LivePool {
             .unwrap_or(TIERS_MAX - 1)
     }
 
-    /// May this server be picked at `now`? Claims nothing.
+    /// May this server be picked at `now`? Claims nothing. `probes`: may the request find out
+    /// whether a server that was put aside is back?
     #[must_use]
-    pub fn is_eligible(&self, server: &Server, now: u64) -> bool {
-        server.marks.coming(self.mode(), now) != Coming::Refused
+    pub fn is_eligible(&self, server: &Server, probes: bool, now: u64) -> bool {
+        match server.marks.coming(self.mode(), now) {
+            Coming::Admitted(_) => true,
+            Coming::MayProbe => probes || self.mode() != Rank::Usable,
+            Coming::Refused => false,
+        }
     }
 
     /// Begins an attempt at the server that was picked; `max` attempts in flight, 0 for no
@@ -449,7 +454,7 @@ impl Gate {
             .iter()
             .filter(|member| !Arc::ptr_eq(&member.server, server))
             .map(|member| percent(&member.server));
-        is_clearly_worse(own, others, self.policy.ratio_above)
+        own >= self.policy.ratio && is_clearly_worse(own, others, self.policy.ratio_above)
     }
 }
 

@@ -39,7 +39,7 @@ fn table_with(tiers: &[usize], policy: HealthPolicy, check: Option<&CheckPolicy>
 impl Table {
     fn eligible(&self, now: u64) -> Vec<usize> {
         (0..self.servers.len())
-            .filter(|index| self.pool.is_eligible(&self.servers[*index], now))
+            .filter(|index| self.pool.is_eligible(&self.servers[*index], true, now))
             .collect()
     }
 
@@ -218,7 +218,7 @@ fn a_probe_whose_client_leaves_makes_room_for_another() {
     let time = table.fail(0, Failure::Refused, 1).unwrap();
     let at = 1 + time;
     let probe = table.enter(0, at).unwrap();
-    assert!(!table.pool.is_eligible(&table.servers[0], at));
+    assert!(!table.pool.is_eligible(&table.servers[0], true, at));
     assert!(table.enter(0, at).is_none());
     drop(probe);
     assert!(table.enter(0, at).is_some());
@@ -358,7 +358,7 @@ fn laws(table: &Table, now: u64) {
         let rank = server.marks.rank();
         assert_eq!(rank, server.lock().rank(), "the marks lie");
         if rank == Rank::Usable {
-            assert!(table.pool.is_eligible(server, now));
+            assert!(table.pool.is_eligible(server, true, now));
         }
     }
 }
@@ -371,7 +371,7 @@ fn a_server_that_flaps_changes_its_state_ever_more_rarely() {
         let mut changes = Vec::new();
         let mut was_usable = true;
         for now in (0..600_000).step_by(20) {
-            if table.pool.is_eligible(&table.servers[0], now)
+            if table.pool.is_eligible(&table.servers[0], true, now)
                 && let Some(mut busy) = table.enter(0, now)
             {
                 if now / period % 2 == 0 {

@@ -82,6 +82,8 @@ pub struct Server {
     pub(super) marks: Marks,
     health: Mutex<Health>,
     pub(super) load: Load,
+    /// When it may next be asked while nobody of its pool is in reach.
+    resort_at: AtomicU64,
     pub(super) queue: Arc<Queue>,
     pub(super) ejections: AtomicU64,
     pub(super) checks_passed: AtomicU64,
@@ -124,6 +126,7 @@ impl Server {
             marks: Marks::default(),
             health: Mutex::new(Health::new(HealthPolicy::default(), 0)),
             load: Load::default(),
+            resort_at: AtomicU64::new(0),
             queue: Arc::clone(queue),
             ejections: AtomicU64::new(0),
             checks_passed: AtomicU64::new(0),
@@ -166,6 +169,28 @@ impl Server {
             reason: health.reason(),
             since_ms: health.since_ms(),
         }
+    }
+
+    /// Was its last answer a failure?
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.marks.has_streak()
+    }
+
+    /// May it be asked at `now` although it is out of reach?
+    #[must_use]
+    pub fn may_resort(&self, now: u64) -> bool {
+        now >= self.resort_at.load(Ordering::Relaxed)
+    }
+
+    /// Takes the one attempt that such a server gets in `every` milliseconds.
+    #[must_use]
+    pub fn claim_resort(&self, now: u64, every: u64) -> bool {
+        let at = self.resort_at.load(Ordering::Relaxed);
+        now >= at
+            && (self.resort_at)
+                .compare_exchange(at, now + every, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The share of its weight it should get now, of 256: less than all during a slow start.

@@ -1,9 +1,7 @@
 //! What changed between two plans, in words: for the report of a reload.
 
-use std::sync::Arc;
-
-use super::{Plan, PoolPlan};
-use crate::live::Server;
+use super::{Plan, PoolPlan, ServerPlan};
+use crate::pool::pick::UNIT;
 
 /// Names in each plan, compared.
 #[must_use]
@@ -33,20 +31,19 @@ pub fn compare(old: &Plan, new: &Plan) -> Vec<String> {
             let servers = |pool: &PoolPlan| -> Vec<String> {
                 pool.servers
                     .iter()
-                    .map(|(server, _)| server.name.clone())
+                    .map(|plan| plan.server.name.clone())
                     .collect()
             };
             let mut changes = Vec::new();
             named("server", servers(before), servers(pool), &mut changes);
-            for (server, weight) in &pool.servers {
-                let same = |(other, _): &&(Arc<Server>, u16)| other.name == server.name;
-                if let Some((_, old)) = before.servers.iter().find(same)
-                    && old != weight
+            for plan in &pool.servers {
+                let name = &plan.server.name;
+                let same = |other: &&ServerPlan| other.server.name == *name;
+                if let Some(old) = before.servers.iter().find(same)
+                    && old.weight != plan.weight
                 {
-                    changes.push(format!(
-                        "server `{}`: weight {old} -> {weight}",
-                        server.name
-                    ));
+                    let (old, new) = (old.weight / UNIT, plan.weight / UNIT);
+                    changes.push(format!("server `{name}`: weight {old} -> {new}"));
                 }
             }
             words.extend(

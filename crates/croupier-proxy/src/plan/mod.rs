@@ -2,7 +2,9 @@
 //! or fail. Built aside by [`build`]; workers get it as one `Arc` and swap it whole.
 
 mod build;
+mod pool;
 mod servers;
+mod way;
 
 pub mod digest;
 pub mod path_edit;
@@ -11,16 +13,14 @@ pub mod template;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use croupier_config::model::{Listen, PoolId, Trusted};
-use croupier_http::{Authority, Method};
+use croupier_http::Method;
 use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
 use croupier_telemetry::RouteSlot;
 
 use crate::{
     edits::{Edits, Guard, Line},
-    live::{
-        LivePool, Server,
-        policy::{CheckPolicy, HealthPolicy, QueuePolicy},
-    },
+    live::Server,
+    pool::{hash_key::HashKey, split::Split},
     router::{
         conditions::Condition,
         host::{Hosts, SiteId},
@@ -29,7 +29,9 @@ use crate::{
 };
 pub use build::build;
 use path_edit::PathEdit;
+pub use pool::{HostRule, PoolPlan, ServerPlan, StickyPlan};
 use template::Template;
+pub use way::{RetryPlan, Way};
 
 /// The whole meaning of a config.
 #[derive(Debug)]
@@ -95,8 +97,46 @@ pub struct RoutePlan {
     pub guard: Guard,
     /// Also send `Forwarded`?
     pub forwarded: bool,
-    /// How long each part may take.
+    /// How long each part may take; a [`Way`] knows more exactly.
     pub times: Times,
+    /// Its place in a pool's queue; 0 is served first.
+    pub priority: u8,
+    /// Who gets a copy.
+    pub mirror: Option<MirrorPlan>,
+}
+
+/// Several pools, and who goes where.
+#[derive(Debug)]
+pub struct SplitPlan {
+    /// The ways to them.
+    pub ways: Vec<Way>,
+    /// Their shares; says which way.
+    pub split: Split<usize>,
+    /// Requests alike in this go the same way.
+    pub by: HashKey,
+}
+
+/// A copy of requests for another pool, whose answers nobody sees.
+#[derive(Clone, Copy, Debug)]
+pub struct MirrorPlan {
+    /// Who gets it.
+    pub pool: PoolId,
+    /// Of ten thousand requests so many are copied.
+    pub share: u32,
+    /// Requests with a larger body are not copied, bytes.
+    pub body_max: u64,
+}
+
+impl Action {
+    /// The ways that requests may go: one, those of a split, or none.
+    #[must_use]
+    pub fn ways(&self) -> &[Way] {
+        match self {
+            Self::Pool(way) => std::slice::from_ref(&**way),
+            Self::Split(split) => &split.ways,
+            Self::Redirect { .. } | Self::Respond(_) | Self::Deny { .. } => &[],
+        }
+    }
 }
 
 /// A method a route takes.
@@ -130,8 +170,10 @@ impl MethodRule {
 /// What a route does with a request.
 #[derive(Debug)]
 pub enum Action {
-    /// Deal it to a server of this pool.
-    Pool(PoolId),
+    /// Deal it to a server of a pool.
+    Pool(Box<Way>),
+    /// Deal it to a server of one of several pools.
+    Split(Box<SplitPlan>),
     /// Send the client elsewhere.
     Redirect { to: Template, status: u16 },
     /// Answer by itself.
@@ -147,44 +189,6 @@ pub struct FixedAnswer {
     pub body: Arc<[u8]>,
     pub content_type: Box<str>,
     pub lines: Box<[Line]>,
-}
-
-/// Servers that answer the same requests.
-#[derive(Debug)]
-pub struct PoolPlan {
-    /// Its name.
-    pub name: String,
-    /// What the config says: addresses and names, with their weights.
-    pub written: Vec<(String, u16)>,
-    /// Its servers with their weights; of a name, one for each address found.
-    pub servers: Vec<(Arc<Server>, u16)>,
-    /// The tier of each server: 0 is asked first.
-    pub tiers: Vec<u8>,
-    /// What their answers must not show.
-    pub authorities: Vec<Authority>,
-    /// The `Host` they see.
-    pub host: HostRule,
-    /// Idle connections kept for each worker and server.
-    pub idle_kept: usize,
-    /// What is true of it now.
-    pub live: Arc<LivePool>,
-    /// When traffic puts a server aside, and how it comes back.
-    pub health: HealthPolicy,
-    /// How servers are asked whether they work; None: by traffic alone.
-    pub check: Option<Arc<CheckPolicy>>,
-    /// How requests wait while no server can take them; None: they do not.
-    pub queue: Option<QueuePolicy>,
-}
-
-/// The `Host` a server sees.
-#[derive(Clone, Debug)]
-pub enum HostRule {
-    /// What the client sent.
-    Client,
-    /// The server's own address.
-    Server,
-    /// Always this.
-    Fixed(Box<str>),
 }
 
 /// How long each part of an exchange may take; None is for ever.
@@ -269,7 +273,7 @@ impl Plan {
     /// Tells the live pools who belongs to them: when this plan is in force, not before.
     pub fn adopt(&self, now_ms: u64) {
         for pool in &self.pools {
-            let servers = pool.servers.iter().map(|(server, _)| (server, 0));
+            let servers = (pool.servers.iter()).map(|plan| (&plan.server, usize::from(plan.tier)));
             pool.live
                 .adopt(servers, pool.health, pool.check.as_deref(), now_ms);
         }
@@ -284,7 +288,7 @@ impl Plan {
     /// The servers of all pools.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         let pools = self.pools.iter();
-        pools.flat_map(|pool| pool.servers.iter().map(|(server, _)| server))
+        pools.flat_map(|pool| pool.servers.iter().map(|plan| &plan.server))
     }
 
     /// A pool by its id.

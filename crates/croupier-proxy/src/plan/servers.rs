@@ -13,10 +13,14 @@ use crate::live::{Live, Name, Place, Server};
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) server: Arc<Server>,
-    /// Its share within the tier, at least 1.
+    /// Its share within the tier; 0: it gets those clients only that stick to it.
     pub(super) weight: u16,
     /// 0 is asked first.
     pub(super) tier: u8,
+    /// Attempts in flight at once; 0: no limit.
+    pub(super) requests_max: u32,
+    /// Open connections; 0: no limit.
+    pub(super) connections_max: u32,
 }
 
 /// The servers of a pool in a stable order: as written, and below that as found.
@@ -32,8 +36,10 @@ pub(super) fn members(pool: &model::Pool, live: &Live) -> Vec<Member> {
             if !(members.iter()).any(|other| Arc::ptr_eq(&other.server, &server)) {
                 members.push(Member {
                     server,
-                    weight: written.weight.saturating_mul(weight).max(1),
-                    tier,
+                    weight: written.weight.saturating_mul(weight),
+                    tier: written.tier.saturating_add(tier),
+                    requests_max: written.max_requests.unwrap_or(0),
+                    connections_max: written.max_connections.unwrap_or(0),
                 });
             }
         }

@@ -1,19 +1,18 @@
 //! A borrowed origin connection. Dropping it gives it back: to the shelf when both messages
 //! ended cleanly, else it closes.
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 use croupier_net::origin::OriginConn;
 use croupier_telemetry::ServerGauge;
 
 use super::idle::Idle;
-use crate::live::Server;
+use crate::live::{Busy, Server};
 
-/// A borrowed connection to a server.
+/// A borrowed connection to a server, and a place among its requests.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    connection: Option<Box<OriginConn>>,
-    server: Arc<Server>,
+    held: Option<(Box<OriginConn>, Busy)>,
     idle: Rc<Idle>,
     idle_kept: usize,
 }
@@ -21,43 +20,60 @@ pub(crate) struct Lease {
 impl Lease {
     pub(crate) fn new(
         connection: Box<OriginConn>,
-        server: &Arc<Server>,
+        busy: Busy,
         idle: &Rc<Idle>,
         idle_kept: usize,
     ) -> Self {
-        idle.cells.server_gauge(server.slot, ServerGauge::Busy, 1);
+        idle.cells
+            .server_gauge(busy.server().slot, ServerGauge::Busy, 1);
         Self {
-            connection: Some(connection),
-            server: Arc::clone(server),
+            held: Some((connection, busy)),
             idle: Rc::clone(idle),
             idle_kept,
         }
     }
 
-    /// The connection.
-    #[expect(clippy::expect_used, reason = "it is taken by drop only")]
-    pub(crate) fn connection(&mut self) -> &mut OriginConn {
-        self.connection
+    #[expect(clippy::expect_used, reason = "it is taken by drop and `give_up` only")]
+    fn held(&mut self) -> &mut (Box<OriginConn>, Busy) {
+        self.held
             .as_mut()
             .expect("a lease holds its connection until it is dropped")
     }
 
-    /// Whose connection it is.
-    pub(crate) fn server(&self) -> &Arc<Server> {
-        &self.server
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> &mut OriginConn {
+        &mut self.held().0
+    }
+
+    /// The place among the server's requests.
+    pub(crate) fn busy(&mut self) -> &mut Busy {
+        &mut self.held().1
+    }
+
+    /// Closes the connection; the place is still held.
+    #[expect(clippy::expect_used, reason = "see `held`")]
+    pub(crate) fn give_up(mut self) -> Busy {
+        let (connection, busy) = self.held.take().expect("nobody took it");
+        drop(connection);
+        self.count_out(busy.server());
+        busy
+    }
+
+    fn count_out(&self, server: &Server) {
+        self.idle
+            .cells
+            .server_gauge(server.slot, ServerGauge::Busy, -1);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.idle
-            .cells
-            .server_gauge(self.server.slot, ServerGauge::Busy, -1);
-        if let Some(connection) = self.connection.take()
-            && connection.is_reusable()
-            && !self.idle.local.is_draining()
-        {
-            self.idle.keep(&self.server, connection, self.idle_kept);
+        let Some((connection, busy)) = self.held.take() else {
+            return;
+        };
+        self.count_out(busy.server());
+        if connection.is_reusable() && !self.idle.local.is_draining() {
+            self.idle.keep(busy.server(), connection, self.idle_kept);
         }
     }
 }

@@ -19,6 +19,7 @@ use croupier_net::{
 
 pub(crate) mod replay;
 mod trailing;
+pub(crate) mod upload;
 
 use trailing::trailing;
 

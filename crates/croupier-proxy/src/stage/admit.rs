@@ -18,7 +18,7 @@ use crate::{
 pub(crate) fn run(x: &mut Exchange) -> Option<Answer> {
     let route = x.route_plan()?;
     match &route.action {
-        Action::Pool(_) => last_hop(&x.incoming),
+        Action::Pool(_) | Action::Split(_) => last_hop(&x.incoming),
         Action::Redirect { to, status } => {
             let location = to.expand(x.incoming.scheme, &x.incoming.target, &route.path);
             Some(Answer::Made(Made {

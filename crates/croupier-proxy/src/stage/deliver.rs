@@ -14,6 +14,7 @@ use croupier_net::{
 };
 
 use super::{
+    fetch::{report, resume},
     inspect,
     shape::{DealtLines, MadeLines},
     tunnel,
@@ -56,11 +57,6 @@ async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
     }
 }
 
-fn times(x: &Exchange) -> Times {
-    x.route_plan()
-        .map_or_else(|| x.plan().limits.times, |route| route.times)
-}
-
 async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
     let unread = conn.wire.body_left();
     // A client that waits for `100 Continue` may or may not send its body now; one with a long
@@ -84,7 +80,7 @@ async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
     x.tally.status = made.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let rest = if none { &[][..] } else { body };
-    let sent = conn.send_whole(rest, times(x).client_send).await;
+    let sent = conn.send_whole(rest, x.times().client_send).await;
     x.tally.bytes_out = conn.wire.body_sent();
     if let Err(error) = sent {
         conn.close_after();
@@ -117,27 +113,33 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     };
     conn.send_head(&dealt.head, dealt.body, declared, &lines);
     x.tally.status = dealt.head.status;
-    let times = times(x);
-    let ended = {
-        let mut delivering = Delivering {
-            download: Pump::new(),
-            since: x.worker.local.timers.now(),
-            progress: (0, 0, Side::Source),
-            x,
-            conn,
-            dealt: &mut dealt,
-            times,
-            deadline,
+    let promise = resume::promise(x, &dealt);
+    let mut ended = move_bodies(x, conn, &mut dealt, deadline).await;
+    while let Err(fault) = ended {
+        report::broke(x, &mut dealt, fault.code);
+        let Some(promise) = &promise else { break };
+        if !breaks_a_download(fault.code) {
+            break;
+        }
+        // As often as servers break: each time there is less left to send.
+        let Some(rest) = resume::run(x, conn, promise, &mut dealt, deadline).await else {
+            break;
         };
-        poll_fn(|cx| delivering.poll(cx)).await
-    };
+        x.failed(fault);
+        x.tally.fault = None;
+        x.worker
+            .local
+            .take_back_response(std::mem::take(&mut dealt.head));
+        dealt = rest;
+        ended = move_bodies(x, conn, &mut dealt, deadline).await;
+    }
     x.tally.bytes_out = conn.wire.body_sent();
     if let Err(fault) = ended {
         x.failed(fault);
         conn.cut();
         if fault.is_of_origin() {
             // What did come belongs to the client; whether it arrives changes nothing here.
-            let _ = conn.flush(times.client_send).await;
+            let _ = conn.flush(x.times().client_send).await;
         }
     } else if !dealt.upload.has_ended() {
         // Answered before the request was read: its server closes, what is left of the body is
@@ -147,6 +149,37 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     let Dealt { lease, head, .. } = dealt;
     drop(lease);
     x.worker.local.take_back_response(head);
+}
+
+/// Runs both bodies to their ends.
+async fn move_bodies(
+    x: &mut Exchange,
+    conn: &mut ClientConn,
+    dealt: &mut Dealt,
+    deadline: Tick,
+) -> Result<(), Fault> {
+    let mut delivering = Delivering {
+        download: Pump::new(),
+        since: x.worker.local.timers.now(),
+        progress: (0, 0, Side::Source),
+        times: x.times(),
+        x,
+        conn,
+        dealt,
+        deadline,
+    };
+    poll_fn(|cx| delivering.poll(cx)).await
+}
+
+/// The server has broken off, or does not go on.
+fn breaks_a_download(code: Code) -> bool {
+    matches!(
+        code,
+        Code::OriginBodyTruncated
+            | Code::OriginBodyTimeout
+            | Code::OriginReset
+            | Code::OriginClosed
+    )
 }
 
 /// May an answer to HEAD speak of the length that GET would get (RFC 9110 section 8.6)?
@@ -188,7 +221,7 @@ impl Delivering<'_> {
                 Poll::Ready(Err(Failure::Sink(_))) => self.dealt.upload.stop(),
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
-            self.x.tally.bytes_in = self.dealt.upload.moved;
+            self.x.tally.bytes_in = self.dealt.upload.moved();
         }
         match self.download.poll(cx, origin, client, pipes) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -211,7 +244,7 @@ impl Delivering<'_> {
         let now = self.x.worker.local.timers.now();
         let progress = (
             self.download.moved,
-            self.dealt.upload.moved,
+            self.dealt.upload.moved(),
             self.download.waits_for,
         );
         if progress != self.progress {

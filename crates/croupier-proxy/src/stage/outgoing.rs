@@ -13,6 +13,8 @@ use crate::{exchange::Exchange, plan::RoutePlan};
 pub(crate) struct RequestLines<'a> {
     pub(crate) x: &'a Exchange,
     pub(crate) route: &'a RoutePlan,
+    /// Lines beside those of every request.
+    pub(crate) extra: &'a [(&'a [u8], &'a [u8])],
 }
 
 /// Names that we write ourselves on every request.
@@ -61,6 +63,9 @@ impl Outgoing for RequestLines<'_> {
         }
         for line in &edits.lines {
             emit(&line.name, &line.value);
+        }
+        for (name, value) in self.extra {
+            emit(name, value);
         }
     }
 }

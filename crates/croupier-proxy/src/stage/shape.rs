@@ -11,11 +11,7 @@ use croupier_http::{
 };
 use croupier_net::side::Outgoing;
 
-use crate::{
-    answer::Made,
-    exchange::Exchange,
-    plan::{Action, RoutePlan},
-};
+use crate::{answer::Made, exchange::Exchange, plan::RoutePlan, pool::sticky};
 
 /// The lines of a server's answer on their way to the client.
 pub(crate) struct DealtLines<'a> {
@@ -31,10 +27,28 @@ impl Outgoing for DealtLines<'_> {
                 .worker
                 .with_date(|date| emit(b"date", date.as_bytes()));
         }
+        self.stick(emit);
         if let Some(route) = self.x.route_plan() {
             for line in &route.response_edits.lines {
                 emit(&line.name, &line.value);
             }
+        }
+    }
+}
+
+impl DealtLines<'_> {
+    /// The cookie that leads the client back to this server.
+    fn stick(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let (x, index) = (self.x, self.x.tally.stick);
+        if let Some(index) = index
+            && let Some(way) = x.way()
+            && let Some(sticky) = &x.plan().pool(way.pool).sticky
+            && let Some(token) = sticky.tokens.get(index)
+        {
+            x.worker.with_scratch(|value| {
+                sticky::set_cookie(&sticky.rule, *token, x.incoming.scheme, value);
+                emit(b"set-cookie", value);
+            });
         }
     }
 }
@@ -80,10 +94,7 @@ fn passing_lines(x: &Exchange, head: &ResponseHead, emit: &mut dyn FnMut(&[u8], 
 
 /// A value that names a server of the pool, rewritten to the site.
 fn rewrite(x: &Exchange, route: &RoutePlan, field: &Field<'_>) -> Option<Vec<u8>> {
-    let Action::Pool(pool) = &route.action else {
-        return None;
-    };
-    let servers = &x.plan().pool(*pool).authorities;
+    let servers = &x.plan().pool(x.way()?.pool).authorities;
     let face = Face {
         scheme: x.incoming.scheme,
         authority: &x.incoming.target.authority,

@@ -22,7 +22,9 @@ use croupier_net::{
 };
 use croupier_telemetry::{AccessLog, Counter, LogBuffer, RequestId, RequestIds, WorkerCells};
 
-use crate::{live::Live, plan::Plan, pool::idle::Idle, pool::pick::RoundRobin};
+use crate::{
+    live::Live, plan::Plan, pool::idle::Idle, pool::pick::Picker, relay::replay::ReplayRoom,
+};
 
 pub use command::{Command, Handle};
 
@@ -34,21 +36,18 @@ const TARGETS_KEPT: usize = 128;
 pub(crate) struct Installed {
     /// The plan.
     pub(crate) plan: Arc<Plan>,
-    /// Whose turn it is, by pool.
-    pub(crate) turns: Vec<RefCell<RoundRobin>>,
+    /// How servers are picked, by pool.
+    pub(crate) pickers: Vec<RefCell<Picker>>,
 }
 
 impl Installed {
     fn new(plan: Arc<Plan>) -> Rc<Self> {
-        let weights = |pool: &crate::plan::PoolPlan| {
-            RoundRobin::new(pool.servers.iter().map(|(_, weight)| *weight))
-        };
-        let turns = plan
+        let pickers = plan
             .pools
             .iter()
-            .map(|pool| RefCell::new(weights(pool)))
+            .map(|pool| RefCell::new(pool.picker.clone()))
             .collect();
-        Rc::new(Self { plan, turns })
+        Rc::new(Self { plan, pickers })
     }
 }
 
@@ -61,6 +60,8 @@ pub(crate) struct Worker {
     pub(crate) live: Arc<Live>,
     /// Idle origin connections.
     pub(crate) idle: Rc<Idle>,
+    /// Memory of request bodies that may be sent again.
+    pub(crate) replays: Rc<ReplayRoom>,
     /// This core's numbers.
     pub(crate) cells: Rc<WorkerCells>,
     /// This core's end of the access log.
@@ -100,6 +101,7 @@ impl Worker {
         let cells = Rc::new(live.registry.worker());
         Rc::new(Self {
             idle: Idle::new(&local, &cells),
+            replays: Rc::default(),
             local,
             live: Arc::clone(live),
             cells,

@@ -363,7 +363,7 @@ impl Health {
     #[must_use]
     pub fn failed(&mut self, admit: Admit, failure: Failure, now: u64) -> Wish {
         // Many requests fail at once when a server dies: they are one failure.
-        if admit.epoch != self.epoch {
+        if admit.epoch != self.epoch || self.policy.share == 0 {
             return Wish::None;
         }
         match (self.traffic, admit.role) {

@@ -1,12 +1,14 @@
 //! Config and live state to plan, all or nothing. Top to bottom: pools, sites, listeners.
 
+mod pool;
+
 use std::sync::Arc;
 
 use croupier_config::{
     Config,
     model::{
-        self, Action as ConfigAction, HostHeader, PathEdit as ConfigPathEdit, PathMatch, Route,
-        Site, Timeouts,
+        self, Action as ConfigAction, PathEdit as ConfigPathEdit, PathMatch, PoolId, Priority,
+        Route, Site, Timeouts,
     },
     pattern,
 };
@@ -14,12 +16,13 @@ use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};
 use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
 
 use super::{
-    Action, FixedAnswer, HostRule, LimitsPlan, ListenerPlan, MethodRule, PathEdit, Plan, PoolPlan,
-    RoutePlan, SitePlan, Template, Times, TrustedPeers, servers,
+    Action, FixedAnswer, LimitsPlan, ListenerPlan, MethodRule, MirrorPlan, PathEdit, Plan,
+    RetryPlan, RoutePlan, SitePlan, SplitPlan, Template, Times, TrustedPeers, Way,
 };
 use crate::{
     edits::{Edits, Guard, Line},
-    live::{Live, policy::HealthPolicy},
+    live::Live,
+    pool::{hash_key, split::Split},
     router::{
         conditions::{Condition, ValueRule},
         host::{Hosts, SiteId},
@@ -37,8 +40,8 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
     let pools = config
         .pools
         .iter()
-        .map(|pool| build_pool(config, pool, live))
-        .collect();
+        .map(|written| pool::pool(config, written, live))
+        .collect::<Result<Vec<_>, _>>()?;
     let sites = config
         .sites
         .iter()
@@ -77,38 +80,6 @@ fn hosts(config: &Config, listen: &model::Listen) -> Hosts {
     hosts
 }
 
-fn build_pool(config: &Config, pool: &model::Pool, live: &Live) -> PoolPlan {
-    let members = servers::members(pool, live);
-    let authorities = servers::authorities(pool, &members);
-    let written = pool
-        .servers
-        .iter()
-        .map(|server| (server.address.value.to_string(), server.weight))
-        .collect();
-    let tiers = members.iter().map(|member| member.tier).collect();
-    let servers = members
-        .into_iter()
-        .map(|member| (member.server, member.weight))
-        .collect();
-    PoolPlan {
-        name: pool.name.value.clone(),
-        written,
-        servers,
-        tiers,
-        authorities,
-        host: match &pool.host {
-            HostHeader::Client => HostRule::Client,
-            HostHeader::Server => HostRule::Server,
-            HostHeader::Literal(host) => HostRule::Fixed(host.as_str().into()),
-        },
-        idle_kept: config.idle_per_server_of(pool),
-        live: live.pool(&pool.name.value),
-        health: HealthPolicy::default(),
-        check: None,
-        queue: None,
-    }
-}
-
 fn build_site(config: &Config, site: &Site, live: &Live) -> Result<SitePlan, String> {
     let name = site.host.value.to_string();
     let routes = site
@@ -141,13 +112,23 @@ fn build_route(
             .collect(),
         headers: conditions(&route.when.headers, Case::Lower)?,
         query: conditions(&route.when.query, Case::Kept)?,
-        action: action(&route.action)?,
+        action: action(config, site, route)?,
         path_edit: path_edit(&route.path_edit),
         request_edits: Edits::new(&headers.request),
         response_edits: Edits::new(&headers.response),
         guard: Guard::new(route.hide.as_ref().unwrap_or(&site.hide)),
         forwarded: site.forwarded,
         times: times(&config.timeouts_of(site, route)),
+        priority: match config.priority_of(site, route) {
+            Priority::High => 0,
+            Priority::Normal => 1,
+            Priority::Low => 2,
+        },
+        mirror: config.mirror_of(site, route).map(|mirror| MirrorPlan {
+            pool: mirror.pool.value,
+            share: mirror.share.hundredths(),
+            body_max: mirror.body,
+        }),
     })
 }
 
@@ -186,10 +167,31 @@ fn conditions(written: &[model::Condition], case: Case) -> Result<Vec<Condition>
         .collect()
 }
 
-fn action(action: &ConfigAction) -> Result<Action, String> {
-    Ok(match action {
-        ConfigAction::Pool(pool) => Action::Pool(pool.value),
-        ConfigAction::Split(_) => return Err("`split` is not dealt yet".to_owned()),
+fn action(config: &Config, site: &Site, route: &Route) -> Result<Action, String> {
+    let way = |id: PoolId| {
+        let pool = config.pool(id);
+        Way {
+            pool: id,
+            times: times(&config.timeouts_with(site, route, Some(pool))),
+            retry: (config.retry_of(site, route, pool).as_ref()).map(RetryPlan::new),
+            hedge: (config.hedge_of(site, route, pool)).map(|hedge| hedge.after),
+        }
+    };
+    Ok(match &route.action {
+        ConfigAction::Pool(pool) => Action::Pool(Box::new(way(pool.value))),
+        ConfigAction::Split(written) => {
+            let weights = written.parts.iter().map(|part| u32::from(part.weight));
+            let salt =
+                hash_key::hash(format!("{} {}", site.host.value, route.name.value).as_bytes());
+            Action::Split(Box::new(SplitPlan {
+                ways: (written.parts.iter())
+                    .map(|part| way(part.pool.value))
+                    .collect(),
+                split: Split::new(weights.enumerate(), salt)
+                    .ok_or_else(|| format!("route `{}`: no weight in `split`", route.name.value))?,
+                by: pool::key(&written.by),
+            }))
+        }
         ConfigAction::Redirect(redirect) => Action::Redirect {
             to: Template::new(&redirect.to.value),
             status: redirect.status,

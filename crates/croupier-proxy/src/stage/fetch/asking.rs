@@ -1,0 +1,236 @@
+//! One attempt at work: waiting for a head while the request body moves.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use croupier_http::{BodyLen, Name, ResponseHead};
+use croupier_net::{
+    NetError,
+    client::ClientConn,
+    origin::OriginConn,
+    side::Sink as _,
+    splice::Failure,
+    timers::{NEVER, Tick, ticks},
+};
+
+use crate::{
+    exchange::Exchange,
+    fault::{Code, Fault},
+    live::Server,
+    plan::Times,
+    pool::retry::Sent,
+    relay::{Side, upload::Upload},
+    stage::{inspect, shape::PassingLines},
+};
+
+/// Waiting for a head, with the request body moving meanwhile.
+pub(super) struct Asking<'a> {
+    pub(super) x: &'a mut Exchange,
+    pub(super) conn: &'a mut ClientConn,
+    pub(super) origin: &'a mut OriginConn,
+    pub(super) upload: &'a mut Upload,
+    pub(super) response: &'a mut ResponseHead,
+    pub(super) times: Times,
+    /// Of the whole exchange.
+    pub(super) deadline: Tick,
+    /// Says when the server has gone out of use: a request that may be repeated does not wait for
+    /// it any longer.
+    pub(super) gone: Option<Gone>,
+    /// Do interim heads go to the client?
+    pub(super) interim: Interim,
+    /// Since when we wait for what we wait for now.
+    pub(super) since: Option<Tick>,
+    /// What had moved when `since` was set.
+    pub(super) progress: (u64, Option<Wait>),
+}
+
+/// A server, and the epoch in which it was asked.
+pub(super) struct Gone {
+    pub(super) server: Arc<Server>,
+    pub(super) epoch: u32,
+}
+
+/// What happens to interim heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interim {
+    /// They go to the client.
+    Pass,
+    /// They are dropped: the client is in the middle of a body.
+    Drop,
+}
+
+/// How often it is looked whether a server has gone out of use.
+const LOOK_EVERY: Tick = 2;
+
+/// What an attempt waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    ClientBody,
+    OriginRoom,
+    Head,
+}
+
+impl Asking<'_> {
+    pub(super) fn now(&self) -> Tick {
+        self.x.worker.local.timers.now()
+    }
+
+    /// What of the request had left us: decides whether it may be sent again.
+    pub(super) fn sent(&self) -> Sent {
+        if self.upload.moved() > 0 {
+            Sent::Body
+        } else if self.origin.wire.has_sent_any() {
+            Sent::Head
+        } else {
+            Sent::Nothing
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyLen, Fault>> {
+        if !self.upload.is_over() {
+            self.poll_upload(cx)?;
+        }
+        loop {
+            let limits = &self.x.installed.plan.limits;
+            let method = self.x.incoming.head.method;
+            match self
+                .origin
+                .poll_head(cx, method, &limits.origin, self.response)
+            {
+                Poll::Ready(Ok(body)) if self.response.is_interim() => {
+                    if self.interim()? {
+                        return Poll::Ready(Ok(body));
+                    }
+                }
+                Poll::Ready(Ok(body)) => return Poll::Ready(Ok(body)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.origin_fault(&error))),
+                Poll::Pending => break,
+            }
+        }
+        // Interim heads leave at once; a client that has left is noticed.
+        if let Poll::Ready(Err(_)) = self.conn.wire.poll_flush(cx) {
+            return Poll::Ready(Err(Code::ClientGone.into()));
+        }
+        if self.conn.wire.has_received_all() && self.conn.wire.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Code::ClientGone.into()));
+        }
+        self.poll_deadline(cx)
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        let pipes = &self.x.worker.local.pipes;
+        let polled = self
+            .upload
+            .poll(cx, &mut self.conn.wire, &mut self.origin.wire, pipes);
+        self.x.tally.bytes_in = self.upload.moved();
+        if let Some(max) = self.x.installed.plan.limits.body_bytes
+            && self.upload.moved() > max
+        {
+            return Err(Code::ClientBodyTooLarge.into());
+        }
+        match polled {
+            Poll::Ready(Err(Failure::Source(error))) => Err(inspect::body_fault(&error)),
+            // It may have answered before it closed: the head will tell.
+            Poll::Ready(Err(Failure::Sink(_))) => {
+                self.upload.stop();
+                Ok(())
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Handles an interim head. True when it is the switch that was asked for.
+    fn interim(&mut self) -> Result<bool, Fault> {
+        let response = &mut *self.response;
+        if self.origin.interim() > self.x.installed.plan.limits.interim_responses {
+            return Err(Code::OriginInterim.into());
+        }
+        match response.status {
+            101 => {
+                let asked = self.x.incoming.lawful.wants_websocket
+                    && response
+                        .fields
+                        .get(Name::UPGRADE)
+                        .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
+                if asked {
+                    Ok(true)
+                } else {
+                    Err(Code::OriginSwitch.into())
+                }
+            }
+            100 if !self.x.incoming.lawful.expects_continue => Ok(false),
+            _ if self.interim == Interim::Drop => Ok(false),
+            _ => {
+                self.conn.send_interim(
+                    response,
+                    &PassingLines {
+                        x: self.x,
+                        head: response,
+                    },
+                );
+                Ok(false)
+            }
+        }
+    }
+
+    fn origin_fault(&self, error: &NetError) -> Fault {
+        use croupier_http::h1::scan::HeadError;
+        let unanswered = self.origin.is_reused() && !self.origin.has_answered();
+        match error {
+            NetError::Closed | NetError::Io(_) if unanswered => Code::OriginReusedClosed.into(),
+            NetError::Closed | NetError::Truncated => Code::OriginClosed.into(),
+            NetError::Io(_) => Code::OriginReset.into(),
+            NetError::Timeout => Code::OriginHeadTimeout.into(),
+            NetError::Head(HeadError::HeadTooLarge | HeadError::TooManyFields) => {
+                Code::OriginHeadTooLarge.into()
+            }
+            NetError::Framing(_) => Code::OriginFraming.into(),
+            NetError::Head(_) | NetError::Chunk(_) => Code::OriginHeadMalformed.into(),
+        }
+    }
+
+    /// The clock of what we wait for begins anew with every byte that moves.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyLen, Fault>> {
+        let wait = if self.upload.is_over() {
+            Wait::Head
+        } else if self.upload.waits_for() == Side::Source {
+            Wait::ClientBody
+        } else {
+            Wait::OriginRoom
+        };
+        let progress = (self.upload.moved(), Some(wait));
+        if progress != self.progress {
+            self.progress = progress;
+            self.since = Some(self.now());
+        }
+        let time = match wait {
+            Wait::ClientBody => self.times.client_body,
+            Wait::OriginRoom | Wait::Head => self.times.response_head,
+        };
+        let since = self.since.unwrap_or_default();
+        let until = time.map_or(NEVER, |time| since.saturating_add(ticks(time)));
+        let look = match &self.gone {
+            Some(gone) if gone.server.epoch() != gone.epoch => {
+                return Poll::Ready(Err(Code::OriginGone.into()));
+            }
+            Some(_) => self.now().saturating_add(LOOK_EVERY),
+            None => NEVER,
+        };
+        self.conn.timer.arm(until.min(self.deadline).min(look));
+        if !self.conn.timer.is_expired(cx) {
+            return Poll::Pending;
+        }
+        if look <= self.now() && self.now() < until.min(self.deadline) {
+            return self.poll_deadline(cx);
+        }
+        let code = match wait {
+            _ if self.deadline <= self.now() => Code::ProxyTimeout,
+            Wait::ClientBody => Code::ClientBodyTimeout,
+            Wait::OriginRoom => Code::OriginSendTimeout,
+            Wait::Head => Code::OriginHeadTimeout,
+        };
+        Poll::Ready(Err(code.into()))
+    }
+}

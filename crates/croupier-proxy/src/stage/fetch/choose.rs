@@ -1,0 +1,255 @@
+//! Whom do we ask? By the client's cookie, else as the pool balances; and when nobody can be
+//! asked now, waiting for the first who can.
+
+use std::{future::poll_fn, task::Poll};
+
+use croupier_http::Name;
+use croupier_net::{
+    client::ClientConn,
+    timers::{Tick, ticks},
+};
+
+use crate::{
+    exchange::Exchange,
+    fault::{Code, Fault},
+    incoming::Incoming,
+    live::{Busy, Rank},
+    plan::{Action, PoolPlan, ServerPlan, Way},
+    pool::{
+        hash_key::{Parts, cookie},
+        pick::{Candidates, PeakEwma, Picker},
+        queue::Waiting,
+        sticky,
+    },
+};
+
+/// A server that is out of reach is asked no more often than this, milliseconds.
+const RESORT_MS: u64 = 100;
+
+/// What of a request decides about its server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wishes {
+    /// For pools that choose by a key.
+    key: Option<u64>,
+    /// The server that its cookie names.
+    pub(super) stuck: Option<usize>,
+    /// May it find out whether a server that was put aside is back?
+    pub(super) probes: bool,
+}
+
+/// Servers that are out of the question.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct But<'a> {
+    /// Those that were asked already.
+    pub(super) tried: &'a [usize],
+    /// Those whose last answer was a failure, too?
+    pub(super) failing: bool,
+}
+
+/// The way of a request: a split leads the same clients the same way.
+pub(crate) fn way(action: &Action, incoming: &Incoming) -> usize {
+    match action {
+        Action::Split(split) => {
+            let key = split.by.of(&parts(incoming));
+            split.split.choose(key, &mut || fastrand::u64(..))
+        }
+        _ => 0,
+    }
+}
+
+impl Wishes {
+    pub(super) fn of(incoming: &Incoming, pool: &PoolPlan, probes: bool) -> Self {
+        let key = (pool.key.as_ref()).and_then(|key| key.of(&parts(incoming)));
+        let stuck = pool.sticky.as_ref().and_then(|sticky| {
+            let lines = incoming.head.fields.all(Name::COOKIE);
+            sticky::find(&sticky.tokens, cookie(lines, &sticky.rule.name)?)
+        });
+        Self { key, stuck, probes }
+    }
+}
+
+fn parts(incoming: &Incoming) -> Parts<'_> {
+    Parts {
+        client_ip: incoming.client_ip,
+        fields: &incoming.head.fields,
+        target: &incoming.target,
+    }
+}
+
+/// What the request alone says about its server while all are well: whom its cookie names, and
+/// whom its key leads to.
+pub(crate) fn first_choice(pool: &PoolPlan, incoming: &Incoming) -> (Option<usize>, Option<usize>) {
+    let wishes = Wishes::of(incoming, pool, true);
+    let keyed = wishes.key.and_then(|key| {
+        let best = |index: &usize| {
+            let plan = &pool.servers[*index];
+            plan.tier == 0 && plan.weight > 0
+        };
+        match &pool.picker {
+            Picker::Maglev(table, _) => table.preferred(key).find(best),
+            Picker::Ring(table, _) => table.preferred(key).find(best),
+            _ => None,
+        }
+    });
+    (wishes.stuck, keyed)
+}
+
+/// A server that may be asked now, and a place among its requests.
+pub(super) fn pick(
+    x: &Exchange,
+    way: &Way,
+    wishes: &Wishes,
+    but: But<'_>,
+) -> Option<(usize, Busy)> {
+    let pool = x.installed.plan.pool(way.pool);
+    let now = x.worker.coarse_ms();
+    if let Some(index) = wishes.stuck
+        && may_be(pool, &pool.servers[index], index, wishes, but, now)
+        && let Some(busy) = enter(pool, index, now)
+    {
+        return Some((index, busy));
+    }
+    let mut picker = x.installed.pickers[way.pool.0].borrow_mut();
+    let mut dice = || fastrand::u64(..);
+    // Somebody else may take the last place between looking and entering: look again.
+    for _ in 0..=pool.servers.len().min(16) {
+        let first = pool.live.tier(fastrand::u32(..));
+        let tiers = std::iter::once(first).chain((0..=TIER_MAX).filter(|tier| *tier != first));
+        let index = tiers
+            .map(|tier| Table {
+                pool,
+                tier,
+                wishes,
+                but,
+                now,
+            })
+            .find_map(|table| picker.pick(&table, &mut dice, wishes.key))?;
+        if let Some(busy) = enter(pool, index, now) {
+            return Some((index, busy));
+        }
+    }
+    None
+}
+
+/// Tiers are 0 to this.
+const TIER_MAX: usize = 8;
+
+fn enter(pool: &PoolPlan, index: usize, now: u64) -> Option<Busy> {
+    let plan = &pool.servers[index];
+    if pool.live.mode() == Rank::Gone && !plan.server.claim_resort(now, RESORT_MS) {
+        return None;
+    }
+    pool.live.enter(&plan.server, plan.requests_max, now)
+}
+
+/// May this server be asked, its weight aside?
+fn may_be(
+    pool: &PoolPlan,
+    plan: &ServerPlan,
+    index: usize,
+    wishes: &Wishes,
+    but: But<'_>,
+    now: u64,
+) -> bool {
+    let server = &plan.server;
+    (plan.requests_max == 0 || server.busy() < plan.requests_max)
+        && !but.tried.contains(&index)
+        && !(but.failing && server.is_failing())
+        && pool.live.is_eligible(server, wishes.probes, now)
+        && !(pool.live.mode() == Rank::Gone && !server.may_resort(now))
+}
+
+/// One tier of a pool as those who pick see it.
+struct Table<'a> {
+    pool: &'a PoolPlan,
+    tier: usize,
+    wishes: &'a Wishes,
+    but: But<'a>,
+    now: u64,
+}
+
+impl Candidates for Table<'_> {
+    fn len(&self) -> usize {
+        self.pool.servers.len()
+    }
+
+    fn weight(&self, index: usize) -> u32 {
+        let plan = &self.pool.servers[index];
+        let out = usize::from(plan.tier) != self.tier
+            || plan.weight == 0
+            || !may_be(self.pool, plan, index, self.wishes, self.but, self.now);
+        if out {
+            return 0;
+        }
+        // Of 256, so that this cannot overflow; a beginner gets something.
+        (plan.weight * plan.server.share_256(self.now) / 256).max(1)
+    }
+
+    fn load(&self, index: usize) -> u32 {
+        self.pool.servers[index].server.busy()
+    }
+
+    fn latency_us(&self, index: usize) -> u32 {
+        PeakEwma::from_bits(self.pool.servers[index].server.latency()).value(self.now)
+    }
+
+    fn weight_max(&self) -> u32 {
+        self.pool.weight_max
+    }
+}
+
+/// Waits for a server that can be asked; `until` bounds all waiting of one request.
+pub(super) async fn wait(
+    x: &Exchange,
+    conn: &mut ClientConn,
+    way: &Way,
+    wishes: &Wishes,
+    until: &mut Option<Tick>,
+    deadline: Tick,
+) -> Result<(usize, Busy), Fault> {
+    let pool = x.installed.plan.pool(way.pool);
+    let Some(queue) = pool.queue else {
+        return Err(Code::ProxyPoolBusy.into());
+    };
+    let timers = &x.worker.local.timers;
+    let until = *until.get_or_insert_with(|| timers.now().saturating_add(ticks(queue.timeout)));
+    let priority = x.route_plan().map_or(0, |route| route.priority);
+    let mut waiting =
+        Waiting::join(&pool.live, priority, u64::MAX, queue.waiting).ok_or(Code::ProxyQueueFull)?;
+    let but = But {
+        tried: &[],
+        failing: false,
+    };
+    loop {
+        let called = poll_fn(|cx| {
+            if waiting.poll_called(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            if conn.wire.has_received_all() && conn.wire.poll_gone(cx).is_ready() {
+                return Poll::Ready(Err(Code::ClientGone));
+            }
+            conn.timer.arm(until.min(deadline));
+            if !conn.timer.is_expired(cx) {
+                return Poll::Pending;
+            }
+            Poll::Ready(Err(if deadline <= timers.now() {
+                Code::ProxyTimeout
+            } else {
+                Code::ProxyQueueTimeout
+            }))
+        });
+        match called.await {
+            Ok(()) => {}
+            Err(Code::ProxyQueueTimeout) => {
+                waiting.gave_up();
+                return Err(Code::ProxyQueueTimeout.into());
+            }
+            Err(code) => return Err(code.into()),
+        }
+        if let Some(picked) = pick(x, way, wishes, but) {
+            waiting.served();
+            return Ok(picked);
+        }
+        waiting.back();
+    }
+}
