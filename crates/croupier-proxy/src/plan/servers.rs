@@ -166,7 +166,12 @@ mod tests {
             .collect();
         assert_eq!(
             hidden,
-            ["app.internal:8080", "10.0.0.5:8080", "[fd00::5]:8080", "10.0.0.9:80"]
+            [
+                "app.internal:8080",
+                "10.0.0.5:8080",
+                "[fd00::5]:8080",
+                "10.0.0.9:80"
+            ]
         );
     }
 
@@ -181,7 +186,11 @@ mod tests {
         );
         found(&live, name.clone(), &[one, two.clone()]);
         let before = members(&pool, &live);
-        found(&live, name, &[two, target("app.internal", "10.0.0.3", None, 1, 0)]);
+        found(
+            &live,
+            name,
+            &[two, target("app.internal", "10.0.0.3", None, 1, 0)],
+        );
         let after = members(&pool, &live);
         assert!(Arc::ptr_eq(&before[1].server, &after[0].server));
         assert_eq!(after.len(), 2);
@@ -211,7 +220,11 @@ mod tests {
             ]
         );
         let hidden = authorities(&pool, &all);
-        assert!(hidden.iter().any(|one| one.as_str() == "_http._tcp.web.internal"));
+        assert!(
+            hidden
+                .iter()
+                .any(|one| one.as_str() == "_http._tcp.web.internal")
+        );
     }
 
     #[test]

@@ -103,7 +103,12 @@ impl Shard {
         for (listed, server) in self.servers().iter() {
             if *listed == slot {
                 server.duration.clear();
-                for cell in [&server.failures, &server.retries, &server.idle, &server.busy] {
+                for cell in [
+                    &server.failures,
+                    &server.retries,
+                    &server.idle,
+                    &server.busy,
+                ] {
                     cell.clear();
                 }
             }

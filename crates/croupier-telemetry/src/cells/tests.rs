@@ -154,7 +154,10 @@ fn servers_that_come_and_go_share_a_bounded_table_and_no_counts() {
         cells.server_exchange(slot, Duration::from_millis(3));
         let total = &registry.totals().servers[&slot.0];
         assert_eq!((total.failures, total.duration.count()), (1, 1), "{index}");
-        assert_eq!(registry.server_names().of(slot.0).1, format!("app:80@{index}"));
+        assert_eq!(
+            registry.server_names().of(slot.0).1,
+            format!("app:80@{index}")
+        );
         highest = highest.max(slot.0);
         registry.retire_server(slot);
     }
