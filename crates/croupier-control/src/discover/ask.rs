@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, net::IpAddr, net::SocketAddr, rc::Rc, time::Duration};
 
-use croupier_proxy::live::{Name, Source, Target};
+use croupier_proxy::live::{Name, NamedAddress, Source};
 use hickory_resolver::{
     net::{DnsError, NetError},
     proto::rr::{Name as DnsName, RData, RecordType},
@@ -31,7 +31,7 @@ const HOSTS_TTL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Answer {
     /// At least one, in a stable order.
-    pub(super) targets: Vec<Target>,
+    pub(super) addresses: Vec<NamedAddress>,
     pub(super) ttl: Duration,
     pub(super) source: Source,
     /// Records there were, when not all are used.
@@ -70,7 +70,7 @@ impl Asker {
     pub(super) async fn look_up(
         self: &Rc<Self>,
         name: &Name,
-        known: &[Target],
+        known: &[NamedAddress],
     ) -> Result<Answer, String> {
         let look_up = async {
             match name {
@@ -98,12 +98,12 @@ impl Asker {
         }
     }
 
-    async fn host(&self, host: &str, known: &[Target]) -> Result<Answer, Missing> {
-        let known: Vec<IpAddr> = known.iter().map(|target| target.address).collect();
+    async fn host(&self, host: &str, known: &[NamedAddress]) -> Result<Answer, Missing> {
+        let known: Vec<IpAddr> = known.iter().map(|one| one.address).collect();
         let mut found = self.addresses(host, &known).await?;
         let count = found.all.len();
         found.all.truncate(ADDRESSES_MAX);
-        let target = |address| Target {
+        let named = |address| NamedAddress {
             host: host.to_owned(),
             address,
             port: None,
@@ -112,7 +112,7 @@ impl Asker {
         };
         Ok(Answer {
             cut_from: (count > ADDRESSES_MAX).then_some(count),
-            targets: found.all.into_iter().map(target).collect(),
+            addresses: found.all.into_iter().map(named).collect(),
             ttl: found.ttl,
             source: found.source,
         })
@@ -151,7 +151,7 @@ impl Asker {
         Err(missing)
     }
 
-    async fn srv(self: &Rc<Self>, name: &str, known: &[Target]) -> Result<Answer, Missing> {
+    async fn srv(self: &Rc<Self>, name: &str, known: &[NamedAddress]) -> Result<Answer, Missing> {
         let (records, mut ttl) = self.records(name, known.is_empty()).await?;
         let count = records.len();
         let ranked = srv::rank(records);
@@ -164,8 +164,8 @@ impl Asker {
             let (asker, host) = (Rc::clone(self), one.host.clone());
             let known: Vec<IpAddr> = known
                 .iter()
-                .filter(|target| target.host == one.host)
-                .map(|target| target.address)
+                .filter(|other| other.host == one.host)
+                .map(|other| other.address)
                 .collect();
             hosts.spawn_local(async move {
                 let found = asker.addresses(&host, &known).await;
@@ -188,9 +188,9 @@ impl Asker {
                 }
             }
         }
-        let mut targets = Vec::new();
+        let mut all = Vec::new();
         for (one, addresses) in ranked.into_iter().zip(found) {
-            targets.extend(addresses.into_iter().map(|address| Target {
+            all.extend(addresses.into_iter().map(|address| NamedAddress {
                 host: one.host.clone(),
                 address,
                 port: Some(one.port),
@@ -198,14 +198,14 @@ impl Asker {
                 tier: one.tier,
             }));
         }
-        if targets.is_empty() {
+        if all.is_empty() {
             return Err(missing);
         }
-        let count = count.max(targets.len());
-        cut |= targets.len() > ADDRESSES_MAX;
-        targets.truncate(ADDRESSES_MAX);
+        let count = count.max(all.len());
+        cut |= all.len() > ADDRESSES_MAX;
+        all.truncate(ADDRESSES_MAX);
         Ok(Answer {
-            targets,
+            addresses: all,
             ttl,
             source: Source::Dns,
             cut_from: cut.then_some(count),

@@ -23,7 +23,7 @@ use std::{
 use croupier_config::Config;
 use croupier_proxy::{
     Live,
-    live::{Found, Name, Target},
+    live::{Found, Name, NamedAddress},
 };
 use croupier_telemetry::{Level, event};
 use tokio::{
@@ -200,7 +200,7 @@ impl Shared {
         let mut schedule = Schedule::new(self.live.elapsed());
         loop {
             sleep(schedule.due().saturating_sub(self.live.elapsed())).await;
-            let known = self.live.names.get(&name).targets;
+            let known = self.live.names.get(&name).addresses;
             let answer = {
                 let Ok(_room) = self.room.acquire().await else {
                     return;
@@ -220,19 +220,19 @@ impl Shared {
         let now = self.live.elapsed();
         let ttl = schedule.found(now, answer.ttl);
         let found = Found {
-            targets: answer.targets.into(),
+            addresses: answer.addresses.into(),
             found_at: Some(now),
             ttl,
             source: answer.source,
             last_error: None,
         };
-        let targets = Arc::clone(&found.targets);
+        let all = Arc::clone(&found.addresses);
         let before = self.live.names.found(name, found);
-        if before.targets == targets {
+        if before.addresses == all {
             return;
         }
         if let Some(count) = answer.cut_from {
-            let kept = targets.len();
+            let kept = all.len();
             event(
                 Level::Warn,
                 "pool.name.cut",
@@ -243,8 +243,8 @@ impl Shared {
         self.changes.borrow_mut().push(Change {
             name: name.clone(),
             pools: pools.unwrap_or_default(),
-            added: without(&targets, &before.targets),
-            removed: without(&before.targets, &targets),
+            added: without(&all, &before.addresses),
+            removed: without(&before.addresses, &all),
         });
         self.changed.notify_one();
     }
@@ -252,7 +252,7 @@ impl Shared {
     fn failed(&self, name: &Name, error: &str, schedule: &mut Schedule) {
         let pause = schedule.failed(self.live.elapsed());
         self.live.names.failed(name, error);
-        let kept = self.live.names.get(name).targets.len();
+        let kept = self.live.names.get(name).addresses.len();
         let pools = self.pools.borrow();
         for pool in pools.get(name).map(Vec::as_slice).unwrap_or_default() {
             event(
@@ -272,10 +272,10 @@ impl Shared {
 
 /// Addresses of `all` that are not in `others`, by commas; a changed weight or tier is told as
 /// the address going and coming.
-fn without(all: &[Target], others: &[Target]) -> String {
+fn without(all: &[NamedAddress], others: &[NamedAddress]) -> String {
     let gone: Vec<String> = all
         .iter()
-        .filter(|target| !others.contains(target))
+        .filter(|one| !others.contains(one))
         .map(ToString::to_string)
         .collect();
     gone.join(",")

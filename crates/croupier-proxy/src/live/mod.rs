@@ -16,7 +16,7 @@ use std::{
 use croupier_telemetry::Registry;
 
 pub use doors::{Door, Doors, Refused};
-pub use names::{Found, Name, Names, Source, Target};
+pub use names::{Found, Name, NamedAddress, Names, Source};
 pub use server::{Place, Server};
 
 use crate::fault::Code;
