@@ -234,11 +234,12 @@ async fn start(
     let sockets = listeners.bind(&plan, count)?;
     let mut discovery = Discovery::new(&live);
     discovery.follow(&config).await;
-    discovery.catch_up();
+    let found = discovery.catch_up();
     // Again, with the servers that were found.
     let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
+    found.tell();
     let cells = live.registry.worker();
     let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
     Ok(Control {

@@ -64,11 +64,12 @@ async fn attempt(control: &mut Control) -> Verdict {
         .compare(&plan, control.workers.len())
         .map_err(|error| error.to_string())?;
     control.discovery.follow(&config).await;
-    control.discovery.catch_up();
+    let found = control.discovery.catch_up();
     // Again, with the servers that were found.
     let plan = plan::build(&config, &control.live, control.connections).unwrap_or(plan);
     let report = plan::digest::compare(&control.plan, &plan);
     install(control, plan, &mut change).await;
+    found.tell();
     logs::set_level(&config);
     let mut report = report;
     report.extend(logs::needs_restart(&control.config, &config));
@@ -100,13 +101,16 @@ async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
 /// Names stand for other addresses now: the same config becomes a new plan. What did not change
 /// keeps its connections, marks and counters; nobody calls this a reload.
 pub(crate) async fn follow_names(control: &mut Control) {
-    control.discovery.catch_up();
+    let found = control.discovery.catch_up();
     let built = plan::build(&control.config, &control.live, control.connections).and_then(|plan| {
         let change = control.listeners.compare(&plan, control.workers.len());
         Ok((plan, change.map_err(|error| error.to_string())?))
     });
     match built {
-        Ok((plan, mut change)) => install(control, plan, &mut change).await,
+        Ok((plan, mut change)) => {
+            install(control, plan, &mut change).await;
+            found.tell();
+        }
         // The same config was built and bound before.
         Err(error) => event(Level::Error, "pool.name.plan", &[("error", &error)]),
     }

@@ -59,8 +59,11 @@ pub enum DnsAnswer {
     /// Not a word.
     Silence,
     /// Whatever this makes of the question, packet by packet; over TCP the first.
-    Packets(Arc<dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync>),
+    Packets(Arc<MakePackets>),
 }
+
+/// Packets from a question's packet.
+type MakePackets = dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync;
 
 impl DnsAnswer {
     /// An SRV record's data: priority, weight, port, host.

@@ -5,12 +5,12 @@
 
 use std::{cell::RefCell, net::IpAddr, net::SocketAddr, rc::Rc, time::Duration};
 
-use croupier_proxy::live::{Name, Source, Target};
+use croupier_proxy::live::{Name, NamedAddress, Source};
 use hickory_resolver::{
     net::{DnsError, NetError},
     proto::rr::{Name as DnsName, RData, RecordType},
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use super::{
     halves::{ADDRESSES_MAX, Half, Missing, TTL_PARTIAL, has_route, join, with_a_route},
@@ -22,6 +22,8 @@ use super::{
 const LOOK_UP_TIME: Duration = Duration::from_secs(10);
 /// How long the first half of an answer waits for the second.
 const HALF_TIME: Duration = Duration::from_millis(500);
+/// Questions at once. Each has a socket of its own, and descriptors are for traffic.
+const QUESTIONS_MAX: usize = 32;
 /// How long the hosts file is good for: it is on this machine, and cheap to look at.
 const HOSTS_TTL: Duration = Duration::from_secs(5);
 
@@ -29,7 +31,7 @@ const HOSTS_TTL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Answer {
     /// At least one, in a stable order.
-    pub(super) targets: Vec<Target>,
+    pub(super) addresses: Vec<NamedAddress>,
     pub(super) ttl: Duration,
     pub(super) source: Source,
     /// Records there were, when not all are used.
@@ -47,6 +49,7 @@ struct Addresses {
 pub(super) struct Asker {
     servers: Vec<SocketAddr>,
     system: RefCell<Option<Rc<System>>>,
+    room: Semaphore,
 }
 
 impl Asker {
@@ -55,6 +58,7 @@ impl Asker {
         Rc::new(Self {
             servers: servers.to_vec(),
             system: RefCell::default(),
+            room: Semaphore::new(QUESTIONS_MAX),
         })
     }
 
@@ -66,7 +70,7 @@ impl Asker {
     pub(super) async fn look_up(
         self: &Rc<Self>,
         name: &Name,
-        known: &[Target],
+        known: &[NamedAddress],
     ) -> Result<Answer, String> {
         let look_up = async {
             match name {
@@ -94,12 +98,12 @@ impl Asker {
         }
     }
 
-    async fn host(&self, host: &str, known: &[Target]) -> Result<Answer, Missing> {
-        let known: Vec<IpAddr> = known.iter().map(|target| target.address).collect();
+    async fn host(&self, host: &str, known: &[NamedAddress]) -> Result<Answer, Missing> {
+        let known: Vec<IpAddr> = known.iter().map(|one| one.address).collect();
         let mut found = self.addresses(host, &known).await?;
         let count = found.all.len();
         found.all.truncate(ADDRESSES_MAX);
-        let target = |address| Target {
+        let named = |address| NamedAddress {
             host: host.to_owned(),
             address,
             port: None,
@@ -108,7 +112,7 @@ impl Asker {
         };
         Ok(Answer {
             cut_from: (count > ADDRESSES_MAX).then_some(count),
-            targets: found.all.into_iter().map(target).collect(),
+            addresses: found.all.into_iter().map(named).collect(),
             ttl: found.ttl,
             source: found.source,
         })
@@ -129,8 +133,8 @@ impl Asker {
         let mut missing = Missing::Absent("not a name");
         for name in system.candidates(host) {
             let (v4, v6) = both(
-                addresses_of(&system, &name, RecordType::A),
-                addresses_of(&system, &name, RecordType::AAAA),
+                self.half(&system, &name, RecordType::A),
+                self.half(&system, &name, RecordType::AAAA),
             )
             .await;
             match join(v4, v6, known) {
@@ -147,7 +151,7 @@ impl Asker {
         Err(missing)
     }
 
-    async fn srv(self: &Rc<Self>, name: &str, known: &[Target]) -> Result<Answer, Missing> {
+    async fn srv(self: &Rc<Self>, name: &str, known: &[NamedAddress]) -> Result<Answer, Missing> {
         let (records, mut ttl) = self.records(name, known.is_empty()).await?;
         let count = records.len();
         let ranked = srv::rank(records);
@@ -160,8 +164,8 @@ impl Asker {
             let (asker, host) = (Rc::clone(self), one.host.clone());
             let known: Vec<IpAddr> = known
                 .iter()
-                .filter(|target| target.host == one.host)
-                .map(|target| target.address)
+                .filter(|other| other.host == one.host)
+                .map(|other| other.address)
                 .collect();
             hosts.spawn_local(async move {
                 let found = asker.addresses(&host, &known).await;
@@ -184,9 +188,9 @@ impl Asker {
                 }
             }
         }
-        let mut targets = Vec::new();
+        let mut all = Vec::new();
         for (one, addresses) in ranked.into_iter().zip(found) {
-            targets.extend(addresses.into_iter().map(|address| Target {
+            all.extend(addresses.into_iter().map(|address| NamedAddress {
                 host: one.host.clone(),
                 address,
                 port: Some(one.port),
@@ -194,14 +198,14 @@ impl Asker {
                 tier: one.tier,
             }));
         }
-        if targets.is_empty() {
+        if all.is_empty() {
             return Err(missing);
         }
-        let count = count.max(targets.len());
-        cut |= targets.len() > ADDRESSES_MAX;
-        targets.truncate(ADDRESSES_MAX);
+        let count = count.max(all.len());
+        cut |= all.len() > ADDRESSES_MAX;
+        all.truncate(ADDRESSES_MAX);
         Ok(Answer {
-            targets,
+            addresses: all,
             ttl,
             source: Source::Dns,
             cut_from: cut.then_some(count),
@@ -216,7 +220,7 @@ impl Asker {
         let system = self.system()?;
         let mut missing = Missing::Absent("not a name");
         for name in system.candidates(name) {
-            let half = question(&system, &name, RecordType::SRV, |data| match data {
+            let half = self.question(&system, &name, RecordType::SRV, |data| match data {
                 RData::SRV(srv) => Some(srv::Record {
                     priority: srv.priority,
                     weight: srv.weight,
@@ -233,6 +237,48 @@ impl Asker {
             is_next_tried(&mut missing, other, is_new)?;
         }
         Err(missing)
+    }
+
+    async fn half(&self, system: &System, name: &DnsName, kind: RecordType) -> Half<IpAddr> {
+        self.question(system, name, kind, |data| match (kind, data) {
+            (RecordType::A, RData::A(address)) => Some(IpAddr::V4(address.0)),
+            (RecordType::AAAA, RData::AAAA(address)) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn question<T>(
+        &self,
+        system: &System,
+        name: &DnsName,
+        kind: RecordType,
+        pick: impl Fn(&RData) -> Option<T>,
+    ) -> Half<T> {
+        let _room = self.room.acquire().await;
+        match system.resolver.lookup(name.clone(), kind).await {
+            Ok(lookup) => {
+                let records = lookup.answers();
+                // The aliases on the way count too: when they change, so does the answer.
+                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+                let found: Vec<T> = records.iter().filter_map(|r| pick(&r.data)).collect();
+                if found.is_empty() {
+                    Half::Nothing("no addresses")
+                } else {
+                    Half::Found(found, Duration::from_secs(ttl.into()))
+                }
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+                if none.response_code == hickory_resolver::proto::op::ResponseCode::NXDomain {
+                    Half::Nothing("NXDOMAIN")
+                } else {
+                    Half::Nothing("no addresses")
+                }
+            }
+            Err(NetError::Timeout) => Half::Failed("timeout".into()),
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => Half::Failed(format!("{code:?}")),
+            Err(error) => Half::Failed(error.to_string()),
+        }
     }
 }
 
@@ -275,48 +321,29 @@ async fn rest(first: &Half<IpAddr>, second: impl Future<Output = Half<IpAddr>>) 
     }
 }
 
-async fn addresses_of(system: &System, name: &DnsName, kind: RecordType) -> Half<IpAddr> {
-    question(system, name, kind, |data| match (kind, data) {
-        (RecordType::A, RData::A(address)) => Some(IpAddr::V4(address.0)),
-        (RecordType::AAAA, RData::AAAA(address)) => Some(IpAddr::V6(address.0)),
-        _ => None,
-    })
-    .await
-}
-
-async fn question<T>(
-    system: &System,
-    name: &DnsName,
-    kind: RecordType,
-    pick: impl Fn(&RData) -> Option<T>,
-) -> Half<T> {
-    match system.resolver.lookup(name.clone(), kind).await {
-        Ok(lookup) => {
-            let records = lookup.answers();
-            // The aliases on the way count too: when they change, so does the answer.
-            let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
-            let found: Vec<T> = records.iter().filter_map(|r| pick(&r.data)).collect();
-            if found.is_empty() {
-                Half::Nothing("no addresses")
-            } else {
-                Half::Found(found, Duration::from_secs(ttl.into()))
-            }
-        }
-        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-            if none.response_code == hickory_resolver::proto::op::ResponseCode::NXDomain {
-                Half::Nothing("NXDOMAIN")
-            } else {
-                Half::Nothing("no addresses")
-            }
-        }
-        Err(NetError::Timeout) => Half::Failed("timeout".into()),
-        Err(NetError::Dns(DnsError::ResponseCode(code))) => Half::Failed(format!("{code:?}")),
-        Err(error) => Half::Failed(error.to_string()),
-    }
-}
-
 /// A name of the wire as it is written in a config: lower case, no last dot.
 fn host_text(name: &DnsName) -> String {
     let text = name.to_lowercase().to_ascii();
     text.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Missing, is_next_tried};
+
+    #[test]
+    fn a_slow_dns_server_does_not_change_what_a_known_name_means() {
+        let absent = || Missing::Absent("NXDOMAIN");
+        let unknown = || Missing::Unknown("timeout".into());
+        let mut missing = absent();
+        assert!(is_next_tried(&mut missing, absent(), false).is_ok());
+        assert_eq!(
+            is_next_tried(&mut missing, unknown(), false),
+            Err(unknown())
+        );
+        // While nothing is known anything is better; the reason that says more is told.
+        assert!(is_next_tried(&mut missing, unknown(), true).is_ok());
+        assert!(is_next_tried(&mut missing, absent(), true).is_ok());
+        assert_eq!(missing, unknown());
+    }
 }

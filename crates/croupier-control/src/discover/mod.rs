@@ -12,7 +12,7 @@ mod srv;
 mod system;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     rc::Rc,
@@ -23,7 +23,7 @@ use std::{
 use croupier_config::Config;
 use croupier_proxy::{
     Live,
-    live::{Found, Name, Target},
+    live::{Found, Name, NamedAddress},
 };
 use croupier_telemetry::{Level, event};
 use tokio::{
@@ -37,8 +37,8 @@ use schedule::Schedule;
 
 /// How long a start or reload waits for the first answers.
 const FIRST_TIME: Duration = Duration::from_secs(2);
-/// Look-ups at once; one asks two questions, and two for each host of an SRV record.
-const LOOK_UPS_MAX: usize = 32;
+/// Look-ups at once; each asks two questions or more.
+const LOOK_UPS_MAX: usize = 16;
 /// Changes within this become one plan.
 const GATHER_TIME: Duration = Duration::from_millis(50);
 
@@ -56,9 +56,43 @@ struct Shared {
     room: Semaphore,
     /// A name has been looked up, whatever came of it.
     tried: Notify,
-    /// The plan in force does not know what is known.
-    is_changed: Cell<bool>,
+    /// What the plan in force does not know yet.
+    changes: RefCell<Vec<Change>>,
     changed: Notify,
+}
+
+/// A name stands for something else now. Told when a plan that knows it is in force.
+#[derive(Debug)]
+struct Change {
+    name: Name,
+    pools: Vec<String>,
+    added: String,
+    removed: String,
+}
+
+/// Changes that a plan was built with.
+#[derive(Debug)]
+#[must_use = "tell them when the plan is in force"]
+pub(crate) struct Changes(Vec<Change>);
+
+impl Changes {
+    /// The plan is in force.
+    pub(crate) fn tell(self) {
+        for change in &self.0 {
+            for pool in &change.pools {
+                event(
+                    Level::Info,
+                    "pool.name.changed",
+                    &[
+                        ("pool", pool),
+                        ("name", &change.name),
+                        ("added", &change.added),
+                        ("removed", &change.removed),
+                    ],
+                );
+            }
+        }
+    }
 }
 
 impl Discovery {
@@ -71,7 +105,7 @@ impl Discovery {
                 pools: RefCell::default(),
                 room: Semaphore::new(LOOK_UPS_MAX),
                 tried: Notify::new(),
-                is_changed: Cell::new(false),
+                changes: RefCell::default(),
                 changed: Notify::new(),
             }),
             tasks: HashMap::new(),
@@ -126,15 +160,15 @@ impl Discovery {
 
     /// Waits until the plan in force is behind what was found.
     pub(crate) async fn changed(&self) {
-        while !self.shared.is_changed.get() {
+        while self.shared.changes.borrow().is_empty() {
             self.shared.changed.notified().await;
         }
         sleep(GATHER_TIME).await;
     }
 
-    /// The plan that is built next knows everything found so far.
-    pub(crate) fn catch_up(&self) {
-        self.shared.is_changed.set(false);
+    /// The plan that is built next knows everything found so far: this.
+    pub(crate) fn catch_up(&self) -> Changes {
+        Changes(self.shared.changes.take())
     }
 }
 
@@ -166,7 +200,7 @@ impl Shared {
         let mut schedule = Schedule::new(self.live.elapsed());
         loop {
             sleep(schedule.due().saturating_sub(self.live.elapsed())).await;
-            let known = self.live.names.get(&name).targets;
+            let known = self.live.names.get(&name).addresses;
             let answer = {
                 let Ok(_room) = self.room.acquire().await else {
                     return;
@@ -186,52 +220,39 @@ impl Shared {
         let now = self.live.elapsed();
         let ttl = schedule.found(now, answer.ttl);
         let found = Found {
-            targets: answer.targets.into(),
+            addresses: answer.addresses.into(),
             found_at: Some(now),
             ttl,
             source: answer.source,
             last_error: None,
         };
-        let targets = Arc::clone(&found.targets);
+        let all = Arc::clone(&found.addresses);
         let before = self.live.names.found(name, found);
-        if before.targets == targets {
+        if before.addresses == all {
             return;
         }
         if let Some(count) = answer.cut_from {
-            let kept = targets.len();
+            let kept = all.len();
             event(
                 Level::Warn,
                 "pool.name.cut",
                 &[("name", name), ("records", &count), ("kept", &kept)],
             );
         }
-        self.tell(name, &before.targets, &targets);
-        self.is_changed.set(true);
+        let pools = self.pools.borrow().get(name).cloned();
+        self.changes.borrow_mut().push(Change {
+            name: name.clone(),
+            pools: pools.unwrap_or_default(),
+            added: without(&all, &before.addresses),
+            removed: without(&before.addresses, &all),
+        });
         self.changed.notify_one();
-    }
-
-    fn tell(&self, name: &Name, before: &[Target], after: &[Target]) {
-        let added = without(after, before);
-        let removed = without(before, after);
-        let pools = self.pools.borrow();
-        for pool in pools.get(name).map(Vec::as_slice).unwrap_or_default() {
-            event(
-                Level::Info,
-                "pool.name.changed",
-                &[
-                    ("pool", pool),
-                    ("name", name),
-                    ("added", &added),
-                    ("removed", &removed),
-                ],
-            );
-        }
     }
 
     fn failed(&self, name: &Name, error: &str, schedule: &mut Schedule) {
         let pause = schedule.failed(self.live.elapsed());
         self.live.names.failed(name, error);
-        let kept = self.live.names.get(name).targets.len();
+        let kept = self.live.names.get(name).addresses.len();
         let pools = self.pools.borrow();
         for pool in pools.get(name).map(Vec::as_slice).unwrap_or_default() {
             event(
@@ -251,10 +272,10 @@ impl Shared {
 
 /// Addresses of `all` that are not in `others`, by commas; a changed weight or tier is told as
 /// the address going and coming.
-fn without(all: &[Target], others: &[Target]) -> String {
+fn without(all: &[NamedAddress], others: &[NamedAddress]) -> String {
     let gone: Vec<String> = all
         .iter()
-        .filter(|target| !others.contains(target))
+        .filter(|one| !others.contains(one))
         .map(ToString::to_string)
         .collect();
     gone.join(",")

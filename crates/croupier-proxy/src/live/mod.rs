@@ -39,7 +39,7 @@ use croupier_telemetry::Registry;
 pub use busy::{Busy, Connected};
 pub use doors::{Door, Doors, Refused};
 pub use health::{Rank, Reason, State};
-pub use names::{Found, Name, Names, Source, Target};
+pub use names::{Found, Name, NamedAddress, Names, Source};
 pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};

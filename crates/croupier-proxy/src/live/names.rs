@@ -46,7 +46,7 @@ impl fmt::Display for Name {
 
 /// One address that a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct NamedAddress {
     /// The host that has the address: the name itself, or the one that the SRV record names.
     pub host: String,
     /// Its address.
@@ -59,7 +59,7 @@ pub struct Target {
     pub tier: u8,
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for NamedAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
             Some(port) => SocketAddr::new(self.address, port).fmt(f),
@@ -92,7 +92,7 @@ impl Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// In a stable order; empty before the first answer.
-    pub targets: Arc<[Target]>,
+    pub addresses: Arc<[NamedAddress]>,
     /// When the last good answer came, since the process began; None before the first.
     pub found_at: Option<Duration>,
     /// How long that answer is good for.
@@ -106,7 +106,7 @@ pub struct Found {
 impl Default for Found {
     fn default() -> Self {
         Self {
-            targets: Arc::from([]),
+            addresses: Arc::from([]),
             found_at: None,
             ttl: Duration::ZERO,
             source: Source::Dns,
@@ -166,7 +166,7 @@ impl Names {
 mod tests {
     use std::time::Duration;
 
-    use super::{Found, Name, Names, Target};
+    use super::{Found, Name, NamedAddress, Names};
 
     #[test]
     fn a_failure_changes_nothing_but_the_error() {
@@ -175,7 +175,7 @@ mod tests {
         names.failed(&name, "SERVFAIL");
         assert_eq!(names.get(&name).last_error.as_deref(), Some("SERVFAIL"));
         let found = Found {
-            targets: [Target {
+            addresses: [NamedAddress {
                 host: "app.internal".into(),
                 address: [10, 0, 0, 5].into(),
                 port: None,
@@ -187,10 +187,13 @@ mod tests {
             ..Found::default()
         };
         let before = names.found(&name, found.clone());
-        assert!(before.targets.is_empty());
+        assert!(before.addresses.is_empty());
         names.failed(&name, "timeout");
         let now = names.get(&name);
-        assert_eq!((now.targets, now.found_at), (found.targets, found.found_at));
+        assert_eq!(
+            (now.addresses, now.found_at),
+            (found.addresses, found.found_at)
+        );
         names.retain(|_| false);
         assert_eq!(names.get(&name), Found::default());
     }

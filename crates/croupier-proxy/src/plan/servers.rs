@@ -59,12 +59,12 @@ fn places(address: &ServerAddress, live: &Live) -> Vec<(Place, u16, u8)> {
         return Vec::new();
     };
     let found = live.names.get(&name);
-    let targets = found.targets.iter().filter_map(|target| {
-        let port = target.port.or(written_port)?;
-        let place = Place::found(&target.host, (target.address, port).into());
-        Some((place, target.weight, target.tier))
+    let all = found.addresses.iter().filter_map(|one| {
+        let port = one.port.or(written_port)?;
+        let place = Place::found(&one.host, (one.address, port).into());
+        Some((place, one.weight, one.tier))
     });
-    targets.collect()
+    all.collect()
 }
 
 /// What answers of the pool's servers must not show: each written name and every address.
@@ -108,10 +108,10 @@ mod tests {
     use croupier_config::model::ServerAddress;
 
     use super::{authorities, members, places};
-    use crate::live::{Found, Live, Name, Target};
+    use crate::live::{Found, Live, Name, NamedAddress};
 
-    fn target(host: &str, address: &str, port: Option<u16>, weight: u16, tier: u8) -> Target {
-        Target {
+    fn named(host: &str, address: &str, port: Option<u16>, weight: u16, tier: u8) -> NamedAddress {
+        NamedAddress {
             host: host.into(),
             address: address.parse().unwrap(),
             port,
@@ -120,9 +120,9 @@ mod tests {
         }
     }
 
-    fn found(live: &Live, name: Name, targets: &[Target]) {
+    fn found(live: &Live, name: Name, addresses: &[NamedAddress]) {
         let found = Found {
-            targets: targets.into(),
+            addresses: addresses.into(),
             ..Found::default()
         };
         live.names.found(&name, found);
@@ -152,8 +152,8 @@ mod tests {
             [("10.0.0.9:80".into(), 1), ("unix:/run/a".into(), 1)],
             "a name that was not found stands for nobody"
         );
-        let five = target("app.internal", "10.0.0.5", None, 1, 0);
-        let v6 = target("app.internal", "fd00::5", None, 1, 0);
+        let five = named("app.internal", "10.0.0.5", None, 1, 0);
+        let v6 = named("app.internal", "fd00::5", None, 1, 0);
         found(&live, Name::Host("app.internal".into()), &[five, v6]);
         assert_eq!(
             names(&live),
@@ -187,15 +187,15 @@ mod tests {
         let pool = pool("[\"app.internal:8080\"]");
         let name = Name::Host("app.internal".into());
         let (one, two) = (
-            target("app.internal", "10.0.0.1", None, 1, 0),
-            target("app.internal", "10.0.0.2", None, 1, 0),
+            named("app.internal", "10.0.0.1", None, 1, 0),
+            named("app.internal", "10.0.0.2", None, 1, 0),
         );
         found(&live, name.clone(), &[one, two.clone()]);
         let before = members(&pool, &live);
         found(
             &live,
             name,
-            &[two, target("app.internal", "10.0.0.3", None, 1, 0)],
+            &[two, named("app.internal", "10.0.0.3", None, 1, 0)],
         );
         let after = members(&pool, &live);
         assert!(Arc::ptr_eq(&before[1].server, &after[0].server));
@@ -207,12 +207,12 @@ mod tests {
         let live = Live::new();
         let pool = pool("[{ address = \"dns+srv://_http._tcp.web.internal\", weight = 2 }]");
         let name = Name::Srv("_http._tcp.web.internal".into());
-        let targets = [
-            target("a.internal", "10.0.0.1", Some(81), 40_000, 0),
-            target("b.internal", "10.0.0.2", Some(82), 5, 1),
-            target("b.internal", "10.0.0.2", Some(82), 7, 1),
+        let all = [
+            named("a.internal", "10.0.0.1", Some(81), 40_000, 0),
+            named("b.internal", "10.0.0.2", Some(82), 5, 1),
+            named("b.internal", "10.0.0.2", Some(82), 7, 1),
         ];
-        found(&live, name, &targets);
+        found(&live, name, &all);
         let all = members(&pool, &live);
         let said: Vec<_> = all
             .iter()

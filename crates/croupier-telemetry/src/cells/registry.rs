@@ -1,8 +1,8 @@
 //! Who hands out workers' cells, names the slots, and sums.
 //!
-//! Names are interned for the life of the process: the same site and route get the same slot after a
-//! reload, so counters survive it. Locks here are taken at boot, at reload, when a worker comes or goes,
-//! and by whoever reads the numbers; never by an exchange.
+//! Names are interned: the same site and route get the same slot after a reload, so counters survive it;
+//! slots of servers that are gone are given to others in time. Locks here are taken at boot, at reload,
+//! when a server or worker comes or goes, and by whoever reads the numbers; never by an exchange.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
