@@ -57,7 +57,10 @@ const CRATES: [(&str, Names); 10] = [
 const DEPENDENCIES: [(&str, Names); 15] = [
     ("annotate-snippets", &["croupier-config"]),
     ("clap", &["croupier"]),
-    ("fastrand", &["croupier-telemetry", "croupier-proxy"]),
+    (
+        "fastrand",
+        &["croupier-telemetry", "croupier-proxy", "croupier-control"],
+    ),
     ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
     ("httparse", &["croupier-http"]),
     ("httpdate", &["croupier-http"]),

@@ -9,7 +9,9 @@ use croupier_telemetry::{Counter, Level, WorkerCells, event, events};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    admin, drain,
+    admin,
+    checks::Checks,
+    drain,
     listeners::Listeners,
     logs::{self, Logs},
     reload, resolve,
@@ -144,6 +146,7 @@ pub(crate) struct Control {
     pub(crate) listeners: Listeners,
     pub(crate) logs: Logs,
     pub(crate) admin: admin::Doors,
+    pub(crate) checks: Checks,
     /// Client connections the process has descriptors for.
     pub(crate) connections: usize,
 }
@@ -218,11 +221,13 @@ async fn start(
     let mut listeners = Listeners::default();
     let sockets = listeners.bind(&plan, count)?;
     resolve::first(&live).await;
+    plan.adopt(live.now_ms());
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
     let cells = live.registry.worker();
     let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
     resolve::keep(&live);
+    let checks = Checks::start(&live, &plan);
     Ok(Control {
         source: path,
         live,
@@ -233,6 +238,7 @@ async fn start(
         listeners,
         logs,
         admin,
+        checks,
         connections,
     })
 }

@@ -19,6 +19,8 @@ mod signals;
 
 mod resolve;
 
+mod checks;
+
 mod logs;
 
 mod admin;

@@ -68,6 +68,8 @@ async fn attempt(control: &mut Control) -> Verdict {
     let report = plan::digest::compare(&control.plan, &plan);
     control.workers.install(&plan, &mut change).await;
     control.listeners.changed(&mut change);
+    plan.adopt(control.live.now_ms());
+    control.checks.adopt(&plan);
     control.plan = plan;
     control.live.release();
     logs::set_level(&config);
