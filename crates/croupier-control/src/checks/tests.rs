@@ -1,3 +1,5 @@
+//! Checks against servers that play what they are told.
+
 use std::{
     future::Future,
     sync::{

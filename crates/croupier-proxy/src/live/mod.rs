@@ -4,7 +4,7 @@
 //! did not change: marks, counters and idle connections stay.
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
-//! numbers; [`tiers`] and `pool` are the rules that need all servers of a pool; `busy` counts
+//! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy` counts
 //! attempts; [`line`] and `queue` are who waits.
 
 mod doors;
@@ -20,6 +20,7 @@ mod busy;
 pub mod line;
 mod queue;
 
+mod gate;
 mod pool;
 pub mod tiers;
 
