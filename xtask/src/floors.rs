@@ -57,7 +57,10 @@ const CRATES: [(&str, Names); 10] = [
 const DEPENDENCIES: [(&str, Names); 18] = [
     ("annotate-snippets", &["croupier-config"]),
     ("clap", &["croupier"]),
-    ("fastrand", &["croupier-telemetry", "croupier-proxy"]),
+    (
+        "fastrand",
+        &["croupier-telemetry", "croupier-proxy", "croupier-control"],
+    ),
     ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
     ("hickory-resolver", &["croupier-control"]),
     ("httparse", &["croupier-http"]),

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     admin,
+    checks::Checks,
     discover::Discovery,
     drain,
     listeners::Listeners,
@@ -148,6 +149,7 @@ pub(crate) struct Control {
     pub(crate) admin: admin::Doors,
     /// What the names in the config stand for.
     pub(crate) discovery: Discovery,
+    pub(crate) checks: Checks,
     /// Client connections the process has descriptors for.
     pub(crate) connections: usize,
 }
@@ -237,11 +239,13 @@ async fn start(
     let found = discovery.catch_up();
     // Again, with the servers that were found.
     let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
+    plan.adopt(live.now_ms());
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
     found.tell();
     let cells = live.registry.worker();
     let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
+    let checks = Checks::start(&live, &plan);
     Ok(Control {
         source: path,
         live,
@@ -253,6 +257,7 @@ async fn start(
         logs,
         admin,
         discovery,
+        checks,
         connections,
     })
 }

@@ -19,6 +19,8 @@ mod signals;
 
 mod discover;
 
+mod checks;
+
 mod logs;
 
 mod admin;

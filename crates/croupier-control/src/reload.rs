@@ -94,6 +94,8 @@ async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
     control.workers.install(&plan, change).await;
     control.listeners.changed(change);
     control.live.retire_all_but(plan.servers());
+    plan.adopt(control.live.now_ms());
+    control.checks.adopt(&plan);
     control.plan = plan;
     control.live.release();
 }

@@ -91,10 +91,26 @@ metrics! {
         "seconds" "Time from sending a request to a server to the last byte of its answer.";
     ServerUp Gauge "croupier_server_up" ["pool", "server"]
         "boolean" "1 when the server may be picked, 0 when it is out.";
+    ServerState Gauge "croupier_server_state" ["pool", "server", "state"]
+        "boolean" "1 for the state a server is in, 0 for the others: up, ejected, probation, down.";
+    ServerEjections Counter "croupier_server_ejections_total" ["pool", "server"]
+        "ejections" "Times a server was put aside because of how its traffic failed.";
+    HealthChecks Counter "croupier_health_checks_total" ["pool", "server", "result"]
+        "checks" "Active checks by result, passed or failed.";
+    PoolFailOpen Gauge "croupier_pool_fail_open" ["pool"]
+        "boolean" "1 while too few servers are up and those that were put aside are used as well.";
+    PoolQueue Gauge "croupier_pool_queue" ["pool"]
+        "requests" "Requests that wait for a server now.";
+    PoolQueued Counter "croupier_pool_queued_total" ["pool"]
+        "requests" "Requests that had to wait for a server.";
+    PoolQueueRefused Counter "croupier_pool_queue_refused_total" ["pool", "reason"]
+        "requests" "Requests that got no server from the queue: it was full, or they waited too long (timeout).";
     ServerConnections Gauge "croupier_server_connections" ["pool", "server", "state"]
         "connections" "Open connections to a server, idle or busy.";
     ServerRetries Counter "croupier_server_retries_total" ["pool"]
         "attempts" "Attempts that were made because an earlier one failed.";
+    RetriesRefused Counter "croupier_retries_refused_total" ["reason"]
+        "attempts" "Failed attempts that were not made again, by the reason that forbade it.";
     ServerFailures Counter "croupier_server_failures_total" ["pool", "server"]
         "attempts" "Attempts that ended without a complete answer from the server.";
     Faults Counter "croupier_faults_total" ["fault"]
@@ -161,6 +177,11 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     BytesClientOut => Bytes ["client", "out"];
     BytesOriginIn => Bytes ["origin", "in"];
     BytesOriginOut => Bytes ["origin", "out"];
+    RetryRefusedAttempts => RetriesRefused ["attempts"];
+    RetryRefusedBodySent => RetriesRefused ["body-sent"];
+    RetryRefusedMethod => RetriesRefused ["method"];
+    RetryRefusedServers => RetriesRefused ["servers"];
+    RetryRefusedBudget => RetriesRefused ["budget"];
     ReloadSuccess => ConfigReloads ["success"];
     ReloadFailure => ConfigReloads ["failure"];
     Panics => Panics [];
@@ -170,6 +191,23 @@ plain! { "A level that a worker moves up and down: `cells.gauge(Gauge::X, 1)`." 
     ActiveRequests => ActiveRequests [];
     Connections => Connections [];
     Tunnels => Tunnels [];
+}
+
+impl Counter {
+    /// Where a retry is counted that was refused for this reason, a word of the access log; None
+    /// for other words.
+    #[must_use]
+    pub fn of_refused_retry(reason: &str) -> Option<Self> {
+        [
+            Self::RetryRefusedAttempts,
+            Self::RetryRefusedBodySent,
+            Self::RetryRefusedMethod,
+            Self::RetryRefusedServers,
+            Self::RetryRefusedBudget,
+        ]
+        .into_iter()
+        .find(|counter| counter.labels() == [reason])
+    }
 }
 
 /// The reference page of all metrics, as Markdown.
@@ -235,6 +273,17 @@ mod tests {
             assert_eq!(spec.kind, Kind::Gauge);
             assert_eq!(spec.labels.len(), gauge.labels().len(), "{gauge:?}");
         }
+    }
+
+    #[test]
+    fn every_reason_for_no_retry_has_its_counter() {
+        for counter in Counter::ALL {
+            if counter.metric() == Metric::RetriesRefused {
+                let found = Counter::of_refused_retry(counter.labels()[0]);
+                assert_eq!(found, Some(*counter));
+            }
+        }
+        assert_eq!(Counter::of_refused_retry(""), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A client of the same objects as everybody else, never a second truth.
 
 mod client;
+mod samples;
 mod server;
 
 use std::{
@@ -122,19 +123,7 @@ impl Doors {
 
 impl Face {
     fn metrics(&self) -> String {
-        let mut samples: Vec<Sample> = self
-            .live
-            .servers()
-            .iter()
-            .map(|server| {
-                let up = server.status().state == croupier_proxy::live::State::Up;
-                Sample::new(
-                    Metric::ServerUp,
-                    &[&server.pool, &server.name],
-                    f64::from(u8::from(up)),
-                )
-            })
-            .collect();
+        let mut samples = samples::of_pools(&self.live);
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds and counts are far below 2^52"

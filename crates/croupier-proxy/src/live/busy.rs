@@ -103,7 +103,11 @@ impl Drop for Connected {
 /// Adds one below `max`. Never exceeds it for a moment: an overshoot would turn away somebody
 /// for whom there is room, and nobody would wake him.
 fn add(count: &AtomicU32, max: u32) -> bool {
-    let more = |now: u32| (max == 0 || now < max).then_some(now + 1);
+    if max == 0 {
+        count.fetch_add(1, Ordering::SeqCst);
+        return true;
+    }
+    let more = |now: u32| (now < max).then_some(now + 1);
     count
         .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
         .is_ok()

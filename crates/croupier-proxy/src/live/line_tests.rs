@@ -1,3 +1,5 @@
+//! The order of a line, and that nobody in it is forgotten.
+
 use std::collections::BTreeSet;
 
 use super::{Line, Standing, Ticket};

@@ -4,8 +4,8 @@
 //! when they did not change: marks, counters and idle connections stay.
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
-//! numbers; [`tiers`] and `pool` are the rules that need all servers of a pool; `busy` counts
-//! attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
+//! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
 
 mod doors;
 mod names;
@@ -21,6 +21,7 @@ mod busy;
 pub mod line;
 mod queue;
 
+mod gate;
 mod pool;
 pub mod tiers;
 

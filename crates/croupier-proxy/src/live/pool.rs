@@ -23,10 +23,11 @@ use croupier_telemetry::{Level, event};
 
 use super::{
     Busy, Queue, Server, Status,
-    health::{Admit, Failure, Pace, Rank, Reason, Role, State, Wish, is_clearly_worse},
+    gate::{Gate, Member},
+    health::{Admit, Failure, Pace, Rank, Reason, Role, State, Wish},
     marks::{Coming, Note},
     policy::{CheckPolicy, HealthPolicy},
-    tiers::{TIERS_MAX, WHOLE, is_enough, tier_shares},
+    tiers::{TIERS_MAX, WHOLE, tier_shares},
 };
 
 /// What is true of a pool now.
@@ -49,23 +50,6 @@ pub(crate) struct Retries {
     pub(crate) in_flight: AtomicU32,
     pub(crate) refused: AtomicU64,
 }
-
-/// What is behind the pool's lock.
-#[derive(Debug)]
-struct Gate {
-    members: Vec<Member>,
-    policy: HealthPolicy,
-    /// Checks that must pass, or fail, in a row.
-    rise_fall: (u32, u32),
-}
-
-#[derive(Debug)]
-struct Member {
-    server: Arc<Server>,
-    tier: usize,
-}
-
-const MODES: [Rank; 4] = [Rank::Usable, Rank::Failing, Rank::Unchecked, Rank::Gone];
 
 impl LivePool {
     pub(super) fn new(name: &str) -> Self {
@@ -125,7 +109,7 @@ impl LivePool {
     /// The lowest rank in use: `Usable` while the pool is well.
     #[must_use]
     pub fn mode(&self) -> Rank {
-        MODES[usize::from(self.mode.load(Ordering::Relaxed)).min(MODES.len() - 1)]
+        Rank::ALL[usize::from(self.mode.load(Ordering::Relaxed)).min(Rank::ALL.len() - 1)]
     }
 
     /// The tier that a request goes to; `chance` is any number. 0 in a pool with one tier. Only
@@ -383,79 +367,6 @@ impl LivePool {
 enum Cause {
     Streak,
     Ratio,
-}
-
-impl Gate {
-    fn usable(&self) -> usize {
-        self.members
-            .iter()
-            .filter(|member| member.server.marks.rank() == Rank::Usable)
-            .count()
-    }
-
-    /// Usable and all servers by tier, while servers down to `mode` are in use.
-    fn by_tier(&self, mode: Rank) -> [(u32, u32); TIERS_MAX] {
-        let mut tiers = [(0, 0); TIERS_MAX];
-        for member in self.members.iter() {
-            let (usable, all) = &mut tiers[member.tier];
-            *all += 1;
-            *usable += u32::from(member.server.marks.rank() <= mode);
-        }
-        tiers
-    }
-
-    /// How far down servers are used.
-    fn mode(&self) -> Rank {
-        let all = self.members.iter().count();
-        let tiers = self.by_tier(Rank::Usable);
-        // Backups that can carry everything are what they are there for, not an emergency.
-        let is_well = self.usable() * 100 >= all * self.policy.panic as usize || is_enough(tiers);
-        if all == 0 || is_well && self.usable() > 0 {
-            return Rank::Usable;
-        }
-        let has = |mode: Rank| self.members.iter().any(|m| m.server.marks.rank() <= mode);
-        MODES[1..]
-            .iter()
-            .copied()
-            .find(|mode| has(*mode))
-            .unwrap_or(Rank::Gone)
-    }
-
-    fn may_eject(&self, server: &Arc<Server>, failure: Failure) -> bool {
-        if failure.is_of_connecting() || server.marks.is_ejected() {
-            return true;
-        }
-        let others = || {
-            self.members
-                .iter()
-                .filter(|member| !Arc::ptr_eq(&member.server, server))
-        };
-        let ejected = others().filter(|m| m.server.marks.is_ejected()).count();
-        let has_another = others().any(|m| m.server.marks.rank() == Rank::Usable);
-        let allowed = self.members.iter().count() * self.policy.share as usize / 100;
-        let allowed = if self.policy.share == 0 {
-            0
-        } else {
-            allowed.max(1)
-        };
-        has_another && ejected < allowed
-    }
-
-    /// Does it fail clearly more often than the others?
-    fn is_outlier(&self, server: &Arc<Server>) -> bool {
-        let succeeded = |server: &Server| server.load.succeeded.load(Ordering::Relaxed);
-        let percent = |server: &Server| server.lock().failure_percent(succeeded(server));
-        if !server.lock().has_ratio(succeeded(server)) {
-            return false;
-        }
-        let own = percent(server);
-        let others = self
-            .members
-            .iter()
-            .filter(|member| !Arc::ptr_eq(&member.server, server))
-            .map(|member| percent(&member.server));
-        own >= self.policy.ratio && is_clearly_worse(own, others, self.policy.ratio_above)
-    }
 }
 
 fn packed(shares: [u32; TIERS_MAX]) -> u64 {

@@ -1,3 +1,5 @@
+//! Servers of a pool together, and the laws that hold in any story about them.
+
 use std::{sync::Arc, time::Duration};
 
 use croupier_net::address::Address;
@@ -396,4 +398,38 @@ fn a_server_that_flaps_changes_its_state_ever_more_rarely() {
             assert!(seen <= 4, "{seen} in minute {minute}");
         }
     });
+}
+
+/// What a lock is for: after any interleaving the pool's word agrees with its servers'.
+#[test]
+fn threads_that_report_at_once_leave_one_truth() {
+    let table = table(&[0, 0, 0, 1]);
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let table = &table;
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for now in 0..20_000 {
+                    let Some(mut busy) = table.enter(random.usize(..4), now) else {
+                        continue;
+                    };
+                    match random.u32(0..10) {
+                        0 => drop(busy),
+                        1 => {
+                            table.pool.failed(&mut busy, Failure::Gateway, "test", now);
+                        }
+                        2 if random.u32(0..50) == 0 => {
+                            table.pool.failed(&mut busy, Failure::Refused, "test", now);
+                        }
+                        _ => table.pool.succeeded(&mut busy, now),
+                    }
+                }
+            });
+        }
+    });
+    let mode = table.pool.mode();
+    table.pool.tick(20_000);
+    assert_eq!(table.pool.mode(), mode, "nobody was overlooked");
+    laws(&table, 20_000);
+    assert!(table.servers.iter().all(|server| server.busy() == 0));
 }

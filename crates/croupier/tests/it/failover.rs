@@ -60,7 +60,9 @@ fn a_server_that_refuses_costs_no_request() {
     );
     let line = proxy.wait_for_access(|line| line.contains("\"retries\":1"));
     assert!(line.contains("\"status\":200"), "{line}");
-    proxy.wait_for_log(|line| line.contains("pool.server.aside") && line.contains(&dead));
+    proxy.wait_for_log(|line| {
+        line.contains("to=ejected reason=origin.connect.refused") && line.contains(&dead)
+    });
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! The state of one server, in stories with times written out.
+
 use std::time::Duration;
 
 use super::{Admit, Failure, Health, Pace, Rank, Role, State, Wish, slow_start_256};

@@ -1,3 +1,5 @@
+//! Waiting across workers.
+
 use std::{
     sync::{
         Arc,

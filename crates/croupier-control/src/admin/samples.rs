@@ -1,0 +1,65 @@
+//! Numbers of pools and servers that are true now, for the metrics page.
+
+use croupier_proxy::{
+    Live,
+    live::{LivePool, Rank, Server, State},
+};
+use croupier_telemetry::{Metric, Sample};
+
+/// What is true of all pools and their servers.
+pub(super) fn of_pools(live: &Live) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for server in live.servers() {
+        of_server(&server, &mut samples);
+    }
+    for pool in live.pools() {
+        of_pool(&pool, &mut samples);
+    }
+    samples
+}
+
+fn of_server(server: &Server, samples: &mut Vec<Sample>) {
+    let names = [server.pool.as_str(), server.name.as_str()];
+    let state = server.status().state;
+    let is_up = state == State::Up;
+    samples.push(Sample::new(Metric::ServerUp, &names, boolean(is_up)));
+    for each in State::ALL {
+        let labels = [names[0], names[1], each.as_str()];
+        let is_it = boolean(each == state);
+        samples.push(Sample::new(Metric::ServerState, &labels, is_it));
+    }
+    let ejections = count(server.ejections());
+    samples.push(Sample::new(Metric::ServerEjections, &names, ejections));
+    let (passed, failed) = server.checks();
+    for (result, number) in [("passed", passed), ("failed", failed)] {
+        if passed + failed > 0 {
+            let labels = [names[0], names[1], result];
+            samples.push(Sample::new(Metric::HealthChecks, &labels, count(number)));
+        }
+    }
+}
+
+fn of_pool(pool: &LivePool, samples: &mut Vec<Sample>) {
+    let name = pool.name.as_str();
+    let is_open = boolean(pool.mode() != Rank::Usable);
+    samples.push(Sample::new(Metric::PoolFailOpen, &[name], is_open));
+    let queue = pool.queue();
+    let waiting = count(u64::try_from(queue.waiting()).unwrap_or(u64::MAX));
+    samples.push(Sample::new(Metric::PoolQueue, &[name], waiting));
+    let queued = count(queue.queued());
+    samples.push(Sample::new(Metric::PoolQueued, &[name], queued));
+    for (reason, number) in [("full", queue.full()), ("timeout", queue.timeouts())] {
+        let labels = [name, reason];
+        let refused = count(number);
+        samples.push(Sample::new(Metric::PoolQueueRefused, &labels, refused));
+    }
+}
+
+fn boolean(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
