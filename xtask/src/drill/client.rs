@@ -17,7 +17,7 @@ pub(super) enum Got {
     Right,
     /// Another status.
     Status(u16),
-    /// A body that visibly ended early.
+    /// A body that visibly ended early, or something that is no answer.
     Cut,
     /// No answer at all.
     Nothing,
@@ -145,7 +145,13 @@ fn read(stream: &mut impl Read) -> Reading {
                 .then(|| value.trim().to_owned())
         })
     };
-    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = head.strip_prefix("HTTP/1.").and_then(|rest| {
+        let word = rest.split(' ').nth(1)?;
+        word.trim().parse().ok()
+    });
+    let Some(status) = status else {
+        return Reading::Cut;
+    };
     let is_chunked = field("transfer-encoding").is_some();
     let length = field("content-length").and_then(|value| value.parse::<usize>().ok());
     let closes = field("connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
@@ -156,15 +162,12 @@ fn read(stream: &mut impl Read) -> Reading {
     } else {
         to_the_end(stream, inbox)
     };
-    match (body, status) {
-        (Some(body), Some(status)) => Reading::Whole {
-            status,
-            body,
-            nonce: field("x-nonce"),
-            keeps: !closes && (is_chunked || length.is_some()),
-        },
-        _ => Reading::Cut,
-    }
+    body.map_or(Reading::Cut, |body| Reading::Whole {
+        status,
+        body,
+        nonce: field("x-nonce"),
+        keeps: !closes && (is_chunked || length.is_some()),
+    })
 }
 
 enum More {
@@ -256,6 +259,7 @@ mod tests {
         for (answer, expected) in [
             (String::new(), Reading::Nothing),
             (head.into(), Reading::Cut),
+            ("\x16\x03 not HTTP\r\n\r\n".into(), Reading::Cut),
             (
                 format!("{head}Content-Length: 2\r\n\r\nab"),
                 whole("ab", true),

@@ -94,7 +94,9 @@ impl Drill {
                 let scratch = Scratch::create("drill")?;
                 let (form, _) = starter.pool_form(program, &scratch)?;
                 println!("  its pool: {form}");
-                report.note(format!("croupier's pool: {form}"));
+                let mut version = std::process::Command::new(program);
+                let version = process::output(version.arg("--version"))?;
+                report.note(format!("{}, its pool: {form}", version.trim()));
             }
             for scenario in self.options.scenarios() {
                 let row = match scenario.kind {
