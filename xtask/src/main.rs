@@ -8,8 +8,10 @@
 mod bench;
 mod ci;
 mod code;
+mod drill;
 mod floors;
 mod load;
+mod machine;
 mod process;
 mod relay;
 mod repository;
@@ -27,6 +29,7 @@ cargo xtask VERB
   ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
   tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
   bench      Croupier beside nginx and HAProxy; writes bench/results/ (see bench/README.md)
+  drill      servers die in every way; what clients of Croupier and its peers notice (see drills/)
   load       open-loop load: --rate R --connections C --seconds S URL
   syscalls   system calls per proxied request, under strace
 ";
@@ -38,6 +41,9 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("drill") => drill::run(rest),
+        // A server of the drill, which is a process of its own.
+        Some("origin") => drill::origin::run(rest),
         Some("load") => load::run(rest),
         Some("relay") => relay::run(rest), // started by `bench`
         Some("syscalls") => syscalls::run(rest),

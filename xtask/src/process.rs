@@ -146,6 +146,13 @@ impl Running {
         }
     }
 
+    /// Sends a signal to the process itself, which is ours and not yet waited for.
+    pub(crate) fn signal(&self, signal: Signal) -> Outcome<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| format!("{} has no id", self.name))?;
+        kill_process(id, signal).map_err(|error| format!("{}: {error}", self.name))
+    }
+
     /// The process and everything below it.
     pub(crate) fn family(&self) -> Vec<u32> {
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();

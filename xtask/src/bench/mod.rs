@@ -11,7 +11,7 @@
 //! - `report.rs`: medians, tables, bars
 
 mod options;
-mod peers;
+pub(crate) mod peers;
 mod report;
 mod scenario;
 mod wrk;
@@ -92,7 +92,7 @@ impl Bench {
 }
 
 /// Thousands of connections need thousands of descriptors; children inherit the limit.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::rc::Rc;
 
 use super::{Bench, PROXY_CPU, descriptor_limit};
@@ -176,7 +175,8 @@ impl Bench {
     }
 }
 
-fn start_nginx(
+/// Starts nginx in the folder that has its name.
+pub(crate) fn start_nginx(
     name: &str,
     cpus: &str,
     config: &std::path::Path,
@@ -189,7 +189,8 @@ fn start_nginx(
     Running::start(name, cpus, &program, &arguments, &scratch.0)
 }
 
-fn nginx_head(folder: &std::path::Path, workers: u32) -> String {
+/// The part of an nginx configuration that every role needs.
+pub(crate) fn nginx_head(folder: &std::path::Path, workers: u32) -> String {
     let connections = (descriptor_limit() / 2).min(20_000);
     format!(
         "daemon off;
@@ -253,21 +254,4 @@ backend origins
 fn open_to_all(folder: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o755));
-}
-
-/// Names and versions of those who took part.
-pub(super) fn versions() -> Vec<String> {
-    let first_line = |program: &str, argument: &str| -> Option<String> {
-        let path = process::find(program)?;
-        // wrk prints its version and fails; what counts is the line.
-        let output = Command::new(path).arg(argument).output().ok()?;
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        text.lines().next().map(str::to_owned)
-    };
-    [("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v")]
-        .into_iter()
-        .filter_map(|(program, argument)| first_line(program, argument))
-        .map(|line| line.split(" [").next().unwrap_or_default().to_owned())
-        .collect()
 }

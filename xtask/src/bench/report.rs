@@ -3,13 +3,12 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::options::Options;
-use super::peers;
 use super::scenario::SCENARIOS;
 use super::wrk;
-use crate::{Outcome, repository};
+use crate::{Outcome, machine, repository};
 
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
@@ -168,11 +167,15 @@ impl Report {
     /// The whole report as Markdown.
     pub(super) fn text(&self, options: &Options) -> String {
         let mut text = String::new();
-        let (date, _) = today();
+        let date = machine::today();
         let _ = writeln!(text, "# Bench of {date}\n");
         let _ = writeln!(text, "`{}`\n", self.command);
-        let _ = writeln!(text, "- {}", machine().join("\n- "));
-        let _ = writeln!(text, "- {}", peers::versions().join("\n- "));
+        let _ = writeln!(text, "- {}", machine::lines().join("\n- "));
+        let _ = writeln!(
+            text,
+            "- {}",
+            machine::versions(&[("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v")]).join("\n- ")
+        );
         let rounds = if options.rounds == 1 {
             "round"
         } else {
@@ -319,8 +322,8 @@ impl Report {
     pub(super) fn write(&self, text: &str) -> Outcome<PathBuf> {
         let folder = repository::root()?.join("bench").join("results");
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        let (date, _) = today();
-        let path = folder.join(format!("{date}-{}.md", machine_word()));
+        let date = machine::today();
+        let path = folder.join(format!("{date}-{}.md", machine::word()));
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(path)
     }
@@ -345,58 +348,4 @@ fn time(value: Option<Duration>) -> String {
         Some(value) if value < Duration::from_millis(10) => format!("{} us", value.as_micros()),
         Some(value) => format!("{:.1} ms", value.as_secs_f64() * 1000.0),
     }
-}
-
-fn kernel() -> String {
-    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    text.trim().to_owned()
-}
-
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
-    line.map(|line| line.trim_start_matches([':', ' ', '\t']).to_owned())
-        .unwrap_or_default()
-}
-
-fn machine() -> Vec<String> {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    vec![
-        format!("{}, {cpus} CPUs", processor()),
-        format!("Linux {}", kernel()),
-    ]
-}
-
-/// The machine as part of a file name: its kernel's first two numbers and its processor's name.
-fn machine_word() -> String {
-    let kernel = kernel();
-    let kernel: Vec<&str> = kernel.split(['.', '-']).take(2).collect();
-    let words = processor().to_lowercase();
-    let words = words
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    let name: Vec<&str> = words.take(3).collect();
-    format!("linux{}-{}", kernel.join("."), name.join("-"))
-}
-
-/// The day in UTC as `2026-11-23`, and its number since 1970.
-fn today() -> (String, u64) {
-    let days = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-        / 86_400;
-    // The civil calendar, counted in eras of 400 years that begin on a first of March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (format!("{year:04}-{month:02}-{day:02}"), days)
 }
