@@ -28,7 +28,7 @@ use clock::CheckClock;
 /// Checks at once, over all pools: they must not be what exhausts our descriptors.
 const AT_ONCE: usize = 64;
 /// How often pools are told that time goes on.
-const TICK: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(100);
 
 /// The checks that are running.
 #[derive(Debug)]

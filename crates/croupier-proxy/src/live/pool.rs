@@ -282,7 +282,8 @@ impl LivePool {
         self.recount(&gate);
         drop(gate);
         self.queue.expire(now);
-        if may_probe {
+        // Who waits for a server that is out of reach looks again.
+        if may_probe || self.mode() != Rank::Usable {
             self.wake();
         }
     }
