@@ -67,14 +67,24 @@ impl Spare {
     }
 }
 
-/// Takes those out that are still quiet and that `may_stay`, in their order, and gives the others.
+impl AsRef<Self> for Spare {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// Keeps those that are still quiet and that `may_stay`, in their order, and gives the others.
 /// One system call for all: keep them few.
 #[must_use]
-pub fn retain_quiet(spares: &mut Vec<Spare>, may_stay: impl Fn(&Spare) -> bool) -> Vec<Spare> {
+pub fn retain_quiet<S: AsRef<Spare>>(
+    spares: &mut Vec<S>,
+    may_stay: impl Fn(&Spare) -> bool,
+) -> Vec<S> {
     let mut asked: Vec<PollFd<'_>> = spares
         .iter()
         .map(|spare| {
-            PollFd::from_borrowed_fd(spare.stream.as_fd(), PollFlags::IN | PollFlags::RDHUP)
+            let stream = spare.as_ref().stream.as_fd();
+            PollFd::from_borrowed_fd(stream, PollFlags::IN | PollFlags::RDHUP)
         })
         .collect();
     // When the system does not say, the look before use will.
@@ -87,7 +97,7 @@ pub fn retain_quiet(spares: &mut Vec<Spare>, may_stay: impl Fn(&Spare) -> bool) 
     let mut closed = Vec::new();
     let all = std::mem::take(spares);
     for spare in all {
-        if is_quiet.next().unwrap_or(true) && may_stay(&spare) {
+        if is_quiet.next().unwrap_or(true) && may_stay(spare.as_ref()) {
             spares.push(spare);
         } else {
             closed.push(spare);

@@ -5,10 +5,11 @@
 
 mod doors;
 mod server;
+mod spare;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,7 @@ use croupier_telemetry::Registry;
 
 pub use doors::{Door, Doors, Refused};
 pub use server::{Place, Server};
+pub use spare::{Giver, Spares};
 
 use crate::fault::Code;
 
@@ -27,6 +29,8 @@ pub struct Live {
     pub registry: Arc<Registry>,
     /// Who is connected.
     pub doors: Doors,
+    /// Workers that were started.
+    pub workers: AtomicUsize,
     began: Instant,
     servers: Mutex<HashMap<(String, ServerAddress), Arc<Server>>>,
 }
@@ -38,6 +42,7 @@ impl Live {
         Arc::new(Self {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
+            workers: AtomicUsize::new(0),
             began: Instant::now(),
             servers: Mutex::default(),
         })

@@ -49,6 +49,8 @@ pub struct Server {
     pub authority: Authority,
     /// Its place in the metrics.
     pub slot: ServerSlot,
+    /// Connections to it that any worker may take.
+    pub spares: super::Spares,
     place: Place,
     /// Faults since the last success.
     streak: AtomicU32,
@@ -81,6 +83,7 @@ impl Server {
         Self {
             pool: pool.to_owned(),
             slot: registry.server(pool, &name),
+            spares: super::Spares::default(),
             name,
             authority,
             place,

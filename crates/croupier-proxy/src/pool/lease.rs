@@ -4,7 +4,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use croupier_net::origin::OriginConn;
-use croupier_telemetry::ServerGauge;
+use croupier_telemetry::{Counter, ServerGauge};
 
 use super::idle::Idle;
 use crate::live::Server;
@@ -26,6 +26,10 @@ impl Lease {
         idle_kept: usize,
     ) -> Self {
         idle.cells.server_gauge(server.slot, ServerGauge::Busy, 1);
+        // What was at hand is counted by whoever took it from there.
+        if connection.is_new() {
+            idle.cells.add(Counter::LeasesDialled, 1);
+        }
         Self {
             connection: Some(connection),
             server: Arc::clone(server),

@@ -3,7 +3,7 @@
 //! [`split`] chooses between pools, [`sticky`] finds the server a client had before, [`pick`]
 //! chooses one by turn, lot, load or the request's [`hash_key`]. [`idle`] keeps connections for
 //! later, [`lease`] borrows one for an exchange, [`retry`] says whether a failed attempt may be
-//! made again.
+//! made again, [`mirror`] sends copies of requests whose answers nobody wants.
 
 pub mod split;
 
@@ -18,3 +18,5 @@ pub(crate) mod idle;
 pub(crate) mod lease;
 
 pub mod retry;
+
+pub(crate) mod mirror;

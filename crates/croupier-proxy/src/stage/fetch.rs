@@ -244,7 +244,7 @@ async fn borrow(
             .local
             .timers
             .now()
-            .saturating_sub(idle.map_or(0, ticks));
+            .saturating_sub(idle.map_or(NEVER, ticks));
         let care = if x.incoming.head.method.is_idempotent() {
             Care::Usual
         } else {

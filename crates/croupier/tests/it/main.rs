@@ -30,6 +30,7 @@ mod headers;
 mod logs;
 mod metrics;
 mod reload;
+mod reuse;
 mod routing;
 
 mod cli;
