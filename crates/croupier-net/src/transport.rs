@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -16,6 +17,13 @@ use tokio::{
 pub enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+/// A connected stream that no runtime watches, so that it may change its thread.
+#[derive(Debug)]
+pub enum Unwatched {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 macro_rules! each {
@@ -62,14 +70,18 @@ impl Transport {
 
     /// Asks the kernel whether the peer has neither sent anything nor left.
     pub fn peek_is_empty(&self) -> bool {
-        use rustix::{
-            io::Errno,
-            net::{RecvFlags, recv},
-        };
-        let mut byte = [0u8; 1];
-        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        let result = each!(self, stream => recv(stream, &mut byte[..], flags));
-        matches!(result, Err(Errno::AGAIN))
+        each!(self, stream => peek_is_empty(stream))
+    }
+
+    /// Takes the stream from its runtime, with one system call; from any thread.
+    ///
+    /// # Errors
+    /// What the operating system says; the stream is closed then.
+    pub fn unwatch(self) -> io::Result<Unwatched> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(Unwatched::Tcp),
+            Self::Unix(stream) => stream.into_std().map(Unwatched::Unix),
+        }
     }
 
     /// Says that nothing more will be sent.
@@ -98,4 +110,42 @@ impl Transport {
             let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
         }
     }
+}
+
+impl Unwatched {
+    /// Gives the stream to the runtime of this thread, with one system call.
+    ///
+    /// # Errors
+    /// What the operating system says; the stream is closed then.
+    pub fn watch(self) -> io::Result<Transport> {
+        match self {
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Transport::Tcp),
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Transport::Unix),
+        }
+    }
+
+    /// Asks the kernel whether the peer has neither sent anything nor left.
+    #[must_use]
+    pub fn peek_is_empty(&self) -> bool {
+        peek_is_empty(self)
+    }
+}
+
+impl AsFd for Unwatched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+fn peek_is_empty(socket: impl AsFd) -> bool {
+    use rustix::{
+        io::Errno,
+        net::{RecvFlags, recv},
+    };
+    let mut byte = [0u8; 1];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    matches!(recv(socket, &mut byte[..], flags), Err(Errno::AGAIN))
 }

@@ -107,6 +107,16 @@ metrics! {
         "requests" "Requests that got no server from the queue: it was full, or they waited too long (timeout).";
     ServerConnections Gauge "croupier_server_connections" ["pool", "server", "state"]
         "connections" "Open connections to a server, idle or busy.";
+    SpareConnections Gauge "croupier_spare_connections" []
+        "connections" "Idle connections to servers that any worker may take; they count as idle ones too.";
+    Leases Counter "croupier_leases_total" ["connection"]
+        "leases" "Connections borrowed for an attempt: kept by the same worker, a spare one of any worker, or dialled anew.";
+    MirrorSent Counter "croupier_mirror_sent_total" []
+        "requests" "Copies of requests that a shadow pool was asked with.";
+    MirrorDropped Counter "croupier_mirror_dropped_total" []
+        "requests" "Copies that were not sent because too many were under way.";
+    MirrorFailures Counter "croupier_mirror_failures_total" []
+        "requests" "Copies that were sent, or were to be, and got no whole answer.";
     ServerRetries Counter "croupier_server_retries_total" ["pool"]
         "attempts" "Attempts that were made because an earlier one failed.";
     RetriesRefused Counter "croupier_retries_refused_total" ["reason"]
@@ -173,6 +183,12 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     RefusedClientLimit => ConnectionsRefused ["client_limit"];
     RefusedOverload => ConnectionsRefused ["overload"];
     AcceptErrors => AcceptErrors [];
+    LeasesKept => Leases ["kept"];
+    LeasesSpare => Leases ["spare"];
+    LeasesDialled => Leases ["dialled"];
+    MirrorSent => MirrorSent [];
+    MirrorDropped => MirrorDropped [];
+    MirrorFailures => MirrorFailures [];
     BytesClientIn => Bytes ["client", "in"];
     BytesClientOut => Bytes ["client", "out"];
     BytesOriginIn => Bytes ["origin", "in"];
@@ -191,6 +207,7 @@ plain! { "A level that a worker moves up and down: `cells.gauge(Gauge::X, 1)`." 
     ActiveRequests => ActiveRequests [];
     Connections => Connections [];
     Tunnels => Tunnels [];
+    SpareConnections => SpareConnections [];
 }
 
 impl Counter {

@@ -59,15 +59,26 @@ pub struct OriginConn {
     /// A request was sent whose final head has not come.
     awaiting: bool,
     interim: u32,
-    used: u32,
-    idle_since: Tick,
+    pub(super) used: u32,
+    pub(super) idle_since: Tick,
+}
+
+/// Writes what of a request head is not framing: the request line, `Host` and the fields.
+pub fn encode_head(out: &mut Vec<u8>, line: &RequestLine<'_>, fields: &impl Outgoing) {
+    encode::request_line(out, line.method, line.path, line.query);
+    encode::field(out, b"host", line.host.as_bytes());
+    fields.lines(&mut |name, value| encode::field(out, name, value));
 }
 
 impl OriginConn {
     /// A connection that was just made.
     #[must_use]
     pub fn new(io: Transport, local: &Rc<Local>, limits: &OriginLimits) -> Self {
-        let wire = Wire::new(io, Rc::clone(local), limits.chunks, End::Origin);
+        Self::on(io, local, limits.chunks)
+    }
+
+    pub(super) fn on(io: Transport, local: &Rc<Local>, chunks: ChunkLimits) -> Self {
+        let wire = Wire::new(io, Rc::clone(local), chunks, End::Origin);
         Self {
             wire,
             scan: HeadScan::default(),
@@ -79,7 +90,13 @@ impl OriginConn {
         }
     }
 
-    /// Has it carried an exchange before?
+    /// Has it carried nothing yet?
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Has it carried an exchange before the present one?
     #[must_use]
     pub fn is_reused(&self) -> bool {
         self.used > 1
@@ -88,24 +105,40 @@ impl OriginConn {
     /// Puts a request head in the write buffer; it leaves with the body or a flush. Its framing
     /// is ours: exactly one of none, `content-length`, `chunked`.
     pub fn send_head(&mut self, line: &RequestLine<'_>, fields: &impl Outgoing) {
+        self.begin();
+        encode_head(self.wire.output(), line, fields);
+        let upgrade: &[u8] = if line.websocket {
+            b"connection: Upgrade\r\nupgrade: websocket\r\n"
+        } else {
+            b""
+        };
+        self.end_head(line.body, upgrade);
+    }
+
+    /// The same with a head that [`encode_head`] has written before.
+    pub fn send_encoded(&mut self, head: &[u8], body: BodyLen) {
+        self.begin();
+        self.wire.output().extend_from_slice(head);
+        self.end_head(body, b"");
+    }
+
+    fn begin(&mut self) {
         self.used = self.used.saturating_add(1);
         self.interim = 0;
         self.awaiting = true;
         self.scan = HeadScan::default();
+    }
+
+    fn end_head(&mut self, body: BodyLen, last_lines: &[u8]) {
         let out = self.wire.output();
-        encode::request_line(out, line.method, line.path, line.query);
-        encode::field(out, b"host", line.host.as_bytes());
-        fields.lines(&mut |name, value| encode::field(out, name, value));
-        match line.body {
+        match body {
             BodyLen::Length(length) => encode::content_length(out, length),
             BodyLen::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
             BodyLen::None | BodyLen::UntilClose => {}
         }
-        if line.websocket {
-            out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n");
-        }
+        out.extend_from_slice(last_lines);
         out.extend_from_slice(b"\r\n");
-        self.wire.begin_body(line.body);
+        self.wire.begin_body(body);
     }
 
     /// Waits for the next response head to a request with `method`, interim ones included.

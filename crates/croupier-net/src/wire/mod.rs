@@ -5,6 +5,8 @@ mod input;
 
 mod output;
 
+mod socket;
+
 use std::{
     io,
     rc::Rc,
@@ -28,6 +30,7 @@ use crate::{
 };
 use input::Reader;
 use output::Writer;
+use socket::Socket;
 
 /// Which end of an exchange is on this connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub(crate) enum Moved {
 /// A connection that speaks HTTP/1.
 #[derive(Debug)]
 pub struct Wire {
-    pub(crate) io: Transport,
+    pub(crate) io: Socket,
     pub(crate) local: Rc<Local>,
     pub(crate) input: Buffer,
     reader: Reader,
@@ -87,7 +90,7 @@ impl Wire {
         end: End,
     ) -> Self {
         Self {
-            io,
+            io: Socket::new(io),
             local,
             input: Buffer::default(),
             reader: Reader::Done,
@@ -286,6 +289,23 @@ impl Wire {
         self.last_body = self.moved;
         self.input.release(&self.local.buffers);
         self.release_output();
+    }
+
+    /// The stream of a wire at rest, and how the last body went on; None when bytes wait in it.
+    pub(crate) fn into_stream(mut self) -> Option<(Transport, Moved)> {
+        let at_rest = self.input.is_empty() && self.output.is_empty() && !self.ended;
+        let stream = if at_rest { self.io.take() } else { None };
+        stream.map(|stream| (stream, self.last_body))
+    }
+
+    /// Limits of the bodies received.
+    pub(crate) fn chunk_limits(&self) -> ChunkLimits {
+        self.chunk_limits
+    }
+
+    /// The bodies before were moved so, over the same stream.
+    pub(crate) fn continue_from(&mut self, last_body: Moved) {
+        self.last_body = last_body;
     }
 
     fn release_output(&mut self) {

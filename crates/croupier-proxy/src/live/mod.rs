@@ -15,6 +15,7 @@ pub mod policy;
 
 mod marks;
 mod server;
+mod spare;
 
 mod busy;
 
@@ -31,7 +32,7 @@ pub(crate) mod seeds;
 use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -44,6 +45,7 @@ pub use names::{Found, Name, NamedAddress, Names, Source};
 pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};
+pub use spare::{Giver, Spares};
 
 use crate::{fault::Code, pool::sticky::Secret};
 
@@ -58,6 +60,8 @@ pub struct Live {
     pub names: Names,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
+    /// Workers that were started.
+    pub workers: AtomicUsize,
     began: Instant,
     servers: Mutex<HashMap<(String, Place), Arc<Server>>>,
     pools: Mutex<HashMap<String, Arc<LivePool>>>,
@@ -72,6 +76,7 @@ impl Live {
             doors: Doors::default(),
             names: Names::default(),
             secret: random_secret(),
+            workers: AtomicUsize::new(0),
             began: Instant::now(),
             servers: Mutex::default(),
             pools: Mutex::default(),

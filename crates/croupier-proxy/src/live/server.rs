@@ -74,6 +74,8 @@ pub struct Server {
     pub authority: Authority,
     /// Its place in the metrics.
     pub slot: ServerSlot,
+    /// Connections to it that any worker may take.
+    pub spares: super::Spares,
     place: Place,
     /// No plan in force has it: its connections are not kept.
     is_retired: AtomicBool,
@@ -118,6 +120,7 @@ impl Server {
         Self {
             pool: pool.to_owned(),
             slot: registry.server(pool, &name),
+            spares: super::Spares::default(),
             name,
             authority,
             place: place.clone(),

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use croupier_net::origin::OriginConn;
-use croupier_telemetry::ServerGauge;
+use croupier_telemetry::{Counter, ServerGauge};
 
 use super::idle::Idle;
 use crate::live::{Busy, Server};
@@ -26,6 +26,10 @@ impl Lease {
     ) -> Self {
         idle.cells
             .server_gauge(busy.server().slot, ServerGauge::Busy, 1);
+        // What was at hand is counted by whoever took it from there.
+        if connection.is_new() {
+            idle.cells.add(Counter::LeasesDialled, 1);
+        }
         Self {
             held: Some((connection, busy)),
             idle: Rc::clone(idle),

@@ -4,7 +4,7 @@
 //! chooses one by turn, lot, load or the request's [`hash_key`]. [`idle`] keeps connections for
 //! later, [`lease`] borrows one for an exchange, [`retry`] says whether a failed attempt may be
 //! made again and [`budget`] whether there is room for it, [`queue`] waits while no server can
-//! take a request.
+//! take a request, [`mirror`] sends copies of requests whose answers nobody wants.
 
 pub mod split;
 
@@ -23,3 +23,5 @@ pub mod retry;
 pub mod budget;
 
 pub mod queue;
+
+pub(crate) mod mirror;

@@ -10,7 +10,7 @@ pub(crate) mod spawn;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,7 +23,8 @@ use croupier_net::{
 use croupier_telemetry::{AccessLog, Counter, LogBuffer, RequestId, RequestIds, WorkerCells};
 
 use crate::{
-    live::Live, plan::Plan, pool::idle::Idle, pool::pick::Picker, relay::replay::ReplayRoom,
+    live::Live, plan::Plan, pool::idle::Idle, pool::mirror::Mirror, pool::pick::Picker,
+    relay::replay::ReplayRoom,
 };
 
 pub use command::{Command, Handle};
@@ -62,6 +63,8 @@ pub(crate) struct Worker {
     pub(crate) idle: Rc<Idle>,
     /// Memory of request bodies that may be sent again.
     pub(crate) replays: Rc<ReplayRoom>,
+    /// Copies of requests under way.
+    pub(crate) mirror: Mirror,
     /// This core's numbers.
     pub(crate) cells: Rc<WorkerCells>,
     /// This core's end of the access log.
@@ -99,8 +102,10 @@ impl Worker {
     pub(crate) fn new(live: &Arc<Live>, plan: Arc<Plan>, log: Option<&AccessLog>) -> Rc<Self> {
         let local = Rc::new(Local::default());
         let cells = Rc::new(live.registry.worker());
+        live.workers.fetch_add(1, Ordering::Relaxed);
         Rc::new(Self {
-            idle: Idle::new(&local, &cells),
+            idle: Idle::new(&local, &cells, live),
+            mirror: Mirror::default(),
             replays: Rc::default(),
             local,
             live: Arc::clone(live),

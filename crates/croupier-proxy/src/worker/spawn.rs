@@ -1,11 +1,19 @@
 //! The only spawn on the data plane: counts connections and contains panics.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc, time::Duration};
 
+use croupier_net::timers::{NEVER, ticks};
 use croupier_telemetry::{Counter, Gauge, Level, event};
 
 use super::Worker;
-use crate::live::Door;
+use crate::{
+    live::{Busy, Door},
+    plan::{PoolPlan, Times},
+    pool::mirror::{self, Place, RequestCopy, Terms},
+};
+
+/// How long a copy may take where the config sets no time: it holds memory and nobody waits for it.
+const MIRROR_TIME: Duration = Duration::from_secs(30);
 
 /// A connection's place at the table: counted for as long as its task lives.
 #[derive(Debug)]
@@ -32,14 +40,28 @@ impl Drop for Seat {
             .connections
             .set(self.worker.connections.get() - 1);
         self.worker.cells.gauge(Gauge::Connections, -1);
-        if std::thread::panicking() {
-            self.worker.cells.add(Counter::Panics, 1);
-            event(
-                Level::Error,
-                "proxy.panic",
-                &[("help", &"a bug; one connection was cut")],
-            );
-        }
+        count_panic(&self.worker, "a bug; one connection was cut");
+    }
+}
+
+/// For the `Drop` of what a task holds.
+fn count_panic(worker: &Worker, help: &str) {
+    if std::thread::panicking() {
+        worker.cells.add(Counter::Panics, 1);
+        event(Level::Error, "proxy.panic", &[("help", &help)]);
+    }
+}
+
+/// A copy's place beside the table.
+#[derive(Debug)]
+struct Beside {
+    worker: Rc<Worker>,
+    _place: Place,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        count_panic(&self.worker, "a bug; a copy of a request was lost");
     }
 }
 
@@ -48,4 +70,40 @@ impl Drop for Seat {
 pub(crate) fn connection(life: impl Future<Output = ()> + 'static) {
     // The handle is not needed: the task ends itself, and drops what it borrowed.
     drop(tokio::task::spawn_local(life));
+}
+
+/// Sends a copy of a request to a server of a shadow pool and forgets its answer. When too many
+/// copies are under way, or the worker drains, it is not sent. Nobody hears of what becomes of it.
+pub(crate) fn mirror(
+    worker: &Rc<Worker>,
+    pool: &PoolPlan,
+    busy: Busy,
+    copy: RequestCopy,
+    times: &Times,
+) {
+    let place = worker.mirror.place();
+    let Some(place) = place.filter(|_| !worker.local.is_draining()) else {
+        worker.cells.add(Counter::MirrorDropped, 1);
+        return;
+    };
+    let limits = &worker.installed.borrow().plan.limits;
+    let rests_max = limits.origin_idle.map_or(NEVER, ticks);
+    let terms = Terms {
+        connect: times.connect.unwrap_or(MIRROR_TIME),
+        response: times.response_head.unwrap_or(MIRROR_TIME),
+        limits: limits.origin,
+        interim_max: limits.interim_responses,
+        idle_since: worker.local.timers.now().saturating_sub(rests_max),
+        idle_kept: pool.idle_kept,
+    };
+    let beside = Beside {
+        worker: Rc::clone(worker),
+        _place: place,
+    };
+    let sending = mirror::run(Rc::clone(&worker.idle), busy, copy, terms);
+    // The handle is not needed: the task ends itself.
+    drop(tokio::task::spawn_local(async move {
+        sending.await;
+        drop(beside);
+    }));
 }

@@ -29,7 +29,9 @@ mod guard;
 mod headers;
 mod logs;
 mod metrics;
+mod names;
 mod reload;
+mod reuse;
 mod routing;
 
 mod cli;

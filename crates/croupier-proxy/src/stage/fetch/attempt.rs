@@ -8,7 +8,7 @@ use croupier_net::{
     client::ClientConn,
     dial::{dial, is_ours},
     origin::{OriginConn, h1::RequestLine},
-    timers::{Tick, ticks},
+    timers::{NEVER, Tick, ticks},
 };
 
 use super::asking::{Asking, Gone, Interim};
@@ -162,7 +162,7 @@ async fn borrow(
             .local
             .timers
             .now()
-            .saturating_sub(idle.map_or(0, ticks));
+            .saturating_sub(idle.map_or(NEVER, ticks));
         let care = match ask.repeatable {
             Repeatable::Yes => Care::Usual,
             Repeatable::No => Care::Special,

@@ -1,0 +1,212 @@
+//! Idle origin connections of one worker, and its share in those that belong to nobody.
+//!
+//! ```text
+//!  Busy --keep--> on this worker's shelf --not needed for two ticks--> spare --take, by anyone--> Busy
+//! ```
+//!
+//! Kept for a short time only, below what common servers allow, so that we are the one who
+//! closes. Last in, first out: the warmest connection is used, the coldest becomes a spare
+//! ([`crate::live::Spares`] says why) or ages out. A worker alone has no spares.
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
+
+use croupier_net::{Local, origin::OriginConn, timers::Tick};
+use croupier_telemetry::{Counter, Gauge, ServerGauge, WorkerCells};
+
+use crate::live::{Giver, Live, Server};
+
+/// A connection that rests since this many ticks or longer is one its worker can do without:
+/// at least one whole tick has passed.
+const UNNEEDED_TICKS: Tick = 2;
+
+/// One server's idle connections.
+#[derive(Debug)]
+#[expect(clippy::vec_box, reason = "the boxes move, not the connections")]
+struct Shelf {
+    /// Held while there are spares too: whoever gave some sees to it that they are swept.
+    server: Arc<Server>,
+    /// By the time they were laid to rest. Boxed: they are handed to and fro.
+    connections: Vec<Box<OriginConn>>,
+    /// Counts what was given away of them.
+    giver: Giver,
+}
+
+/// A worker's idle connections, by server identity.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// This core's buffers and clock.
+    pub(super) local: Rc<Local>,
+    /// This core's numbers.
+    pub(super) cells: Rc<WorkerCells>,
+    live: Arc<Live>,
+    shelves: RefCell<HashMap<usize, Shelf, foldhash::fast::FixedState>>,
+}
+
+/// How sure one must be that a connection still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// The request can be repeated.
+    Usual,
+    /// It could not: ask the kernel before.
+    Special,
+}
+
+fn identity(server: &Arc<Server>) -> usize {
+    Arc::as_ptr(server).addr()
+}
+
+impl Idle {
+    pub(crate) fn new(local: &Rc<Local>, cells: &Rc<WorkerCells>, live: &Arc<Live>) -> Rc<Self> {
+        Rc::new(Self {
+            local: Rc::clone(local),
+            cells: Rc::clone(cells),
+            live: Arc::clone(live),
+            shelves: RefCell::default(),
+        })
+    }
+
+    /// A connection that is still as we left it and was laid to rest after `since`: one of this
+    /// worker's own, else a spare.
+    pub(crate) fn take(
+        &self,
+        server: &Arc<Server>,
+        since: Tick,
+        care: Care,
+    ) -> Option<Box<OriginConn>> {
+        let (connection, counter) = if let Some(own) = self.take_own(server, since, care) {
+            (own, Counter::LeasesKept)
+        } else {
+            (self.take_spare(server, since)?, Counter::LeasesSpare)
+        };
+        self.cells.add(counter, 1);
+        Some(connection)
+    }
+
+    fn take_own(&self, server: &Arc<Server>, since: Tick, care: Care) -> Option<Box<OriginConn>> {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.get_mut(&identity(server))?;
+        while let Some(connection) = shelf.connections.pop() {
+            self.count(server, -1);
+            let quiet = match care {
+                Care::Usual => connection.is_quiet(),
+                Care::Special => connection.wire.is_surely_quiet(),
+            };
+            if quiet && connection.idle_since() >= since {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// No runtime has watched a spare, so the kernel is asked whatever the care.
+    fn take_spare(&self, server: &Arc<Server>, since: Tick) -> Option<Box<OriginConn>> {
+        while let Some(spare) = server.spares.take() {
+            self.count_spares(server, -1);
+            if spare.idle_since() >= since
+                && spare.is_quiet()
+                && let Ok(connection) = OriginConn::from_spare(spare, &self.local)
+            {
+                return Some(Box::new(connection));
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for later, unless `kept_max` are kept already, the spares that this
+    /// worker gave among them.
+    pub(crate) fn keep(
+        &self,
+        server: &Arc<Server>,
+        mut connection: Box<OriginConn>,
+        kept_max: usize,
+    ) {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelves.entry(identity(server)).or_insert_with(|| Shelf {
+            server: Arc::clone(server),
+            connections: Vec::new(),
+            giver: Giver::default(),
+        });
+        if shelf.connections.len() + shelf.giver.given() < kept_max && !server.is_retired() {
+            connection.rest(self.local.timers.now());
+            shelf.connections.push(connection);
+            self.count(server, 1);
+        }
+    }
+
+    /// Closes what rests since before `since`, is no longer quiet, or belongs to a server that no
+    /// plan in force has; gives away what this worker
+    /// can do without, and forgets servers that only this shelf still knows.
+    pub(crate) fn sweep(&self, since: Tick) {
+        let now = self.local.timers.now();
+        let is_draining = self.local.is_draining();
+        let is_alone = self.live.workers.load(Ordering::Relaxed) < 2;
+        self.shelves.borrow_mut().retain(|_, shelf| {
+            let before = shelf.connections.len();
+            let is_retired = shelf.server.is_retired();
+            shelf.connections.retain(|connection| {
+                !is_retired && connection.idle_since() >= since && connection.is_quiet()
+            });
+            self.count(&shelf.server, -number(before - shelf.connections.len()));
+            let spares = &shelf.server.spares;
+            if is_draining || is_retired {
+                self.count_spares(&shelf.server, -number(spares.clear()));
+            } else {
+                self.count_spares(&shelf.server, -number(spares.sweep(now, since)));
+                if !is_alone {
+                    self.give(shelf, now);
+                }
+            }
+            !shelf.connections.is_empty() || !shelf.server.spares.is_empty()
+        });
+    }
+
+    /// Gives away what this worker has not needed for two ticks, as far as there is room.
+    fn give(&self, shelf: &mut Shelf, now: Tick) {
+        let unneeded = shelf
+            .connections
+            .partition_point(|connection| connection.idle_since() + UNNEEDED_TICKS <= now);
+        let unneeded = unneeded.min(shelf.server.spares.room());
+        if unneeded == 0 {
+            return;
+        }
+        let spares: Vec<_> = shelf
+            .connections
+            .drain(..unneeded)
+            .filter_map(|connection| connection.into_spare())
+            .collect();
+        let given = number(shelf.server.spares.give(spares, &shelf.giver));
+        self.count(&shelf.server, -number(unneeded));
+        self.count_spares(&shelf.server, given);
+    }
+
+    /// Closes all connections to a server that was put aside.
+    pub(crate) fn forget(&self, server: &Arc<Server>) {
+        if let Some(shelf) = self.shelves.borrow_mut().remove(&identity(server)) {
+            self.count(server, -number(shelf.connections.len()));
+        }
+        self.count_spares(server, -number(server.spares.clear()));
+    }
+
+    fn count(&self, server: &Arc<Server>, by: i64) {
+        self.cells.server_gauge(server.slot, ServerGauge::Idle, by);
+    }
+
+    /// Spares are idle connections too. Who counts one up need not be who counts it down: only
+    /// the sum over all workers means something.
+    fn count_spares(&self, server: &Arc<Server>, by: i64) {
+        self.count(server, by);
+        self.cells.gauge(Gauge::SpareConnections, by);
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
