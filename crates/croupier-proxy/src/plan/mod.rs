@@ -102,7 +102,7 @@ pub struct RoutePlan {
     /// Its place in a pool's queue; 0 is served first.
     pub priority: u8,
     /// Who gets a copy.
-    pub mirror: Option<MirrorPlan>,
+    pub mirror: Option<Box<MirrorPlan>>,
 }
 
 /// Several pools, and who goes where.
@@ -117,10 +117,10 @@ pub struct SplitPlan {
 }
 
 /// A copy of requests for another pool, whose answers nobody sees.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct MirrorPlan {
-    /// Who gets it.
-    pub pool: PoolId,
+    /// The way to who gets it; nothing is tried again.
+    pub way: Way,
     /// Of ten thousand requests so many are copied.
     pub share: u32,
     /// Requests with a larger body are not copied, bytes.

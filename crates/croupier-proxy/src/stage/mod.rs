@@ -2,7 +2,7 @@
 //!
 //! 1 [`inspect`], 2 [`route`], 3 [`admit`], 4 [`fetch`] (which speaks through [`outgoing`]),
 //! 5 [`shape`], 6 [`deliver`]; `settle` runs from the exchange's drop; [`rescue`] stands beside them: off the path, it
-//! turns a fault into an answer. The cache will stand before and after `fetch`.
+//! turns a fault into an answer; [`mirror`] sends copies that nobody waits for. The cache will stand before and after `fetch`.
 
 pub(crate) mod inspect;
 
@@ -19,5 +19,7 @@ pub(crate) mod shape;
 pub(crate) mod deliver;
 
 pub(crate) mod rescue;
+
+mod mirror;
 
 mod tunnel;

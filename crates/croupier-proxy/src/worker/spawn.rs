@@ -1,6 +1,6 @@
 //! The only spawn on the data plane: counts connections and contains panics.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use croupier_net::timers::{NEVER, ticks};
 use croupier_telemetry::{Counter, Gauge, Level, event};

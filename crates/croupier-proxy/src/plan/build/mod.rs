@@ -124,10 +124,21 @@ fn build_route(
             Priority::Normal => 1,
             Priority::Low => 2,
         },
-        mirror: config.mirror_of(site, route).map(|mirror| MirrorPlan {
-            pool: mirror.pool.value,
-            share: mirror.share.hundredths(),
-            body_max: mirror.body,
+        mirror: config.mirror_of(site, route).map(|mirror| {
+            Box::new(MirrorPlan {
+                way: Way {
+                    pool: mirror.pool.value,
+                    times: times(&config.timeouts_with(
+                        site,
+                        route,
+                        Some(config.pool(mirror.pool.value)),
+                    )),
+                    retry: None,
+                    hedge: None,
+                },
+                share: mirror.share.hundredths(),
+                body_max: mirror.body,
+            })
         }),
     })
 }

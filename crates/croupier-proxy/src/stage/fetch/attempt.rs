@@ -225,7 +225,7 @@ fn send_head(x: &Exchange, ask: &Ask<'_>, lease: &mut Lease) -> Result<(), Fault
 }
 
 /// The `Host` that this server sees.
-pub(super) fn host<'a>(x: &'a Exchange, pool: &'a PoolPlan, plan: &'a ServerPlan) -> &'a str {
+pub(crate) fn host<'a>(x: &'a Exchange, pool: &'a PoolPlan, plan: &'a ServerPlan) -> &'a str {
     let client = &x.incoming.target.authority;
     let server = &plan.server.authority;
     match &pool.host {

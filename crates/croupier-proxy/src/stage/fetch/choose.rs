@@ -94,6 +94,17 @@ pub(crate) fn first_choice(pool: &PoolPlan, incoming: &Incoming) -> (Option<usiz
     (wishes.stuck, keyed)
 }
 
+/// A server for a copy of the request.
+pub(crate) fn copy_to(x: &Exchange, way: &Way) -> Option<(usize, Busy)> {
+    let pool = x.installed.plan.pool(way.pool);
+    let wishes = Wishes::of(&x.incoming, pool, false);
+    let but = But {
+        tried: &[],
+        failing: false,
+    };
+    pick(x, way, &wishes, but)
+}
+
 /// A server that may be asked now, and a place among its requests.
 pub(super) fn pick(
     x: &Exchange,

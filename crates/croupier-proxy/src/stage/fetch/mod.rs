@@ -20,13 +20,13 @@ use self::{
     attempt::{Answered, Ask, Failed, Line},
     choose::{But, Wishes},
 };
-use super::inspect;
+use super::{inspect, mirror};
 use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
     fault::{Code, Fault, Retry},
     live::Busy,
-    plan::{PoolPlan, RetryPlan, Way},
+    plan::{MirrorPlan, PoolPlan, RetryPlan, Way},
     pool::{
         budget::{self, Retrying},
         retry::{Body, Cost, Progress, Repeatable, Sent, may_retry, may_retry_status},
@@ -34,7 +34,8 @@ use crate::{
     relay::{replay::Replay, upload::Upload},
 };
 
-pub(crate) use choose::{first_choice, way};
+pub(crate) use attempt::host;
+pub(crate) use choose::{copy_to, first_choice, way};
 
 /// Chooses the way when there are several; gives the end of the exchange.
 pub(crate) fn set_out(x: &mut Exchange) -> Result<Tick, Fault> {
@@ -60,7 +61,8 @@ pub(crate) async fn run(
         .way
         .and_then(|way| ways.get(way))
         .ok_or(Code::ProxyInternal)?;
-    let mut trial = Trial::new(x, way, installed.plan.pool(way.pool));
+    let mirror = route.and_then(|route| route.mirror.as_deref());
+    let mut trial = Trial::new(x, way, installed.plan.pool(way.pool), mirror);
     let mut next = choose::pick(x, way, &trial.wishes, trial.but());
     loop {
         let (index, busy) = match next.take() {
@@ -100,6 +102,8 @@ struct Trial<'a> {
     retrying: Option<Retrying>,
     /// All waiting for a server ends then.
     waits_until: Option<Tick>,
+    /// Who gets a copy.
+    mirror: Option<&'a MirrorPlan>,
     /// Why we look for another server.
     last: Option<Fault>,
 }
@@ -110,14 +114,19 @@ enum Verdict {
 }
 
 impl<'a> Trial<'a> {
-    fn new(x: &Exchange, way: &'a Way, pool: &'a PoolPlan) -> Self {
+    fn new(x: &Exchange, way: &'a Way, pool: &'a PoolPlan, mirror: Option<&'a MirrorPlan>) -> Self {
         let repeatable = repeatable(x, way.retry.as_ref());
-        let limits = way.retry.as_ref().map(|retry| retry.replay);
-        let replay = Replay::new(
-            limits.unwrap_or_default(),
-            x.incoming.lawful.body,
-            &x.worker.replays,
-        );
+        let mirror = mirror.filter(|mirror| mirror::is_wanted(x, mirror));
+        let mut limits = way
+            .retry
+            .as_ref()
+            .map(|retry| retry.replay)
+            .unwrap_or_default();
+        if let Some(mirror) = mirror {
+            let body = usize::try_from(mirror.body_max).unwrap_or(usize::MAX);
+            limits.memory = limits.memory.max(body);
+        }
+        let replay = Replay::new(limits, x.incoming.lawful.body, &x.worker.replays);
         Self {
             way,
             pool,
@@ -129,6 +138,7 @@ impl<'a> Trial<'a> {
             upload: Upload::new(x.plan().limits.body_bytes, replay),
             retrying: None,
             waits_until: None,
+            mirror,
             last: None,
         }
     }
@@ -293,6 +303,9 @@ impl<'a> Trial<'a> {
     }
 
     fn answer(mut self, x: &mut Exchange, index: usize, answered: Answered) -> Answer {
+        if let Some(mirror) = self.mirror {
+            mirror::send(x, mirror, &self.upload);
+        }
         self.upload.is_final();
         if self.pool.sticky.is_some() && self.wishes.stuck != Some(index) {
             x.tally.stick = Some(index);
