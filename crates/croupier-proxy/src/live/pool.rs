@@ -39,6 +39,8 @@ pub struct LivePool {
     queue: Arc<Queue>,
     /// The lowest [`Rank`] in use.
     mode: AtomicU8,
+    /// Since when nobody is in reach; 0: somebody is.
+    gone_at: AtomicU64,
     /// Sums of the tiers' shares, 16 bits each, the first tier in the low bits.
     shares: AtomicU64,
     gate: Mutex<Gate>,
@@ -58,6 +60,7 @@ impl LivePool {
             retries: Retries::default(),
             queue: Arc::default(),
             mode: AtomicU8::new(0),
+            gone_at: AtomicU64::new(0),
             shares: AtomicU64::new(packed(tier_shares([(0, 0); TIERS_MAX]))),
             gate: Mutex::new(Gate {
                 members: Vec::new(),
@@ -110,6 +113,13 @@ impl LivePool {
     #[must_use]
     pub fn mode(&self) -> Rank {
         Rank::ALL[usize::from(self.mode.load(Ordering::Relaxed)).min(Rank::ALL.len() - 1)]
+    }
+
+    /// Has nobody been in reach for longer than this? Then waiting would be in vain.
+    #[must_use]
+    pub fn is_long_gone(&self, now: u64, millis: u64) -> bool {
+        let at = self.gone_at.load(Ordering::Relaxed);
+        at != 0 && now.saturating_sub(at) > millis
     }
 
     /// The tier that a request goes to; `chance` is any number. 0 in a pool with one tier. Only
@@ -278,9 +288,12 @@ impl LivePool {
             member.server.note(|health| health.tick(now));
             may_probe |= member.server.marks.may_probe(now);
         }
-        // Names may have been resolved meanwhile.
-        self.recount(&gate);
         drop(gate);
+        if self.mode() != Rank::Gone {
+            self.gone_at.store(0, Ordering::Relaxed);
+        } else if self.gone_at.load(Ordering::Relaxed) == 0 {
+            self.gone_at.store(now.max(1), Ordering::Relaxed);
+        }
         self.queue.expire(now);
         // Who waits for a server that is out of reach looks again.
         if may_probe || self.mode() != Rank::Usable {

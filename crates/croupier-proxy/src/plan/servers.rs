@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn an_srv_record_says_port_weight_and_tier() {
         let live = Live::new();
-        let pool = pool("[{ address = \"dns+srv://_http._tcp.web.internal\", weight = 2 }]");
+        let pool = pool("[\"dns+srv://_http._tcp.web.internal\"]");
         let name = Name::Srv("_http._tcp.web.internal".into());
         let all = [
             named("a.internal", "10.0.0.1", Some(81), 40_000, 0),
@@ -221,8 +221,8 @@ mod tests {
         assert_eq!(
             said,
             [
-                ("a.internal:81@10.0.0.1:81", u16::MAX, 0),
-                ("b.internal:82@10.0.0.2:82", 10, 1)
+                ("a.internal:81@10.0.0.1:81", 40_000, 0),
+                ("b.internal:82@10.0.0.2:82", 5, 1)
             ]
         );
         let hidden = authorities(&pool, &all);

@@ -112,7 +112,8 @@ fn set_up(arguments: &Arguments) -> io::Result<Parts> {
     let text = format!(
         "[server]\nlisten = [\"127.0.0.1:{port}\"]\nmetrics = \"{metrics}\"\nworkers = 1\n\
          log_level = \"error\"\nshutdown_grace = \"1s\"\n\n\
-         [site.\"*\"]\nproxy = [{}]\n",
+         [pool.table]\nservers = [{}]\nbalance = \"round-robin\"\n\n\
+         [site.\"*\"]\npool = \"table\"\n",
         listed.join(", ")
     );
     let config = Config::from_str("demo", &text).map_err(io::Error::other)?;

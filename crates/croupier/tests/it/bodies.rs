@@ -832,7 +832,7 @@ fn a_server_that_fails_far_into_an_upload_is_told_of_once() {
     assert!(drink_head(&client).starts_with("HTTP/1.1 502"));
     assert_eq!(connections.load(Ordering::Relaxed), 1);
     assert!(other.requests().is_empty());
-    proxy.wait_for_access(|line| line.contains("\"no_retry\":\"body-sent\""));
+    proxy.wait_for_access(|line| line.contains("\"no_retry\":\"body>cap\""));
 }
 
 #[test]

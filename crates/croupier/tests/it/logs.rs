@@ -324,7 +324,8 @@ fn a_sink_without_a_reader_does_not_hold_up_the_start() {
 fn the_process_log_has_levels_and_a_limit() {
     let proxy = start(&config_with(
         "log_level = \"debug\"",
-        "routes = [{ path = \"/x\", deny = 403 }]\nproxy = \"127.0.0.1:1\"",
+        "routes = [{ path = \"/x\", deny = 403 }]\npool = \"dead\"\n\
+         [pool.dead]\nservers = [\"127.0.0.1:1\"]\nqueue = { requests = 0 }",
     ));
     let mut client = Client::connect(proxy.address());
     client.get("/x");

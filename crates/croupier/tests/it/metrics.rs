@@ -239,12 +239,14 @@ fn failures_are_counted_where_they_happen() {
     let dead = closed_address();
     let proxy = start(&config_with(
         "metrics = \"127.0.0.1:0\"",
-        &format!("proxy = \"{dead}\""),
+        &format!(
+            "pool = \"dead\"\n[pool.dead]\nservers = [\"{dead}\"]\nqueue = {{ requests = 0 }}"
+        ),
     ));
     for _ in 0..3 {
         assert_eq!(Client::connect(proxy.address()).get("/").status, 502);
     }
-    let labels = format!("{{pool=\"{dead}\",server=\"{dead}\"}}");
+    let labels = format!("{{pool=\"dead\",server=\"{dead}\"}}");
     assert!(wait_until(SOON, || {
         metric(
             &proxy,

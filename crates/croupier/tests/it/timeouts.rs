@@ -116,7 +116,8 @@ fn connect_gives_up_on_a_server_that_swallows_connections() {
     let proxy = start(&format!(
         "{}\n[timeouts]\nconnect = \"300ms\"\n",
         config(&format!(
-            "routes = [{{ path = \"/alone\", proxy = \"{0}\" }}]\nproxy = [\"{0}\", \"{1}\"]",
+            "routes = [{{ path = \"/alone\", pool = \"alone\" }}]\nproxy = [\"{0}\", \"{1}\"]\n\
+             [pool.alone]\nservers = [\"{0}\"]\nqueue = {{ requests = 0 }}",
             hole.address(),
             origin.address()
         ))

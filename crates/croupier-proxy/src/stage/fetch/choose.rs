@@ -209,6 +209,21 @@ impl Candidates for Table<'_> {
     }
 }
 
+/// Is there hope? Servers that restart are back in a moment; when nobody has been in reach for
+/// several times the longest wait, clients are better told at once.
+pub(super) fn may_wait(x: &Exchange, pool: &PoolPlan) -> bool {
+    let Some(queue) = pool.queue else {
+        return false;
+    };
+    let long = u64::try_from(queue.timeout.as_millis()).unwrap_or(u64::MAX);
+    !pool
+        .live
+        .is_long_gone(x.worker.coarse_ms(), long.saturating_mul(HOPE))
+}
+
+/// So many times the longest wait.
+const HOPE: u64 = 3;
+
 /// Waits for a server that can be asked; `until` bounds all waiting of one request.
 pub(super) async fn wait(
     x: &Exchange,
@@ -219,7 +234,10 @@ pub(super) async fn wait(
     deadline: Tick,
 ) -> Result<(usize, Busy), Fault> {
     let pool = x.installed.plan.pool(way.pool);
-    let Some(queue) = pool.queue else {
+    if pool.servers.is_empty() {
+        return Err(Code::ProxyPoolEmpty.into());
+    }
+    let Some(queue) = pool.queue.filter(|_| may_wait(x, pool)) else {
         return Err(Code::ProxyPoolBusy.into());
     };
     let timers = &x.worker.local.timers;

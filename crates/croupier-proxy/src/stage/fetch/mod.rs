@@ -235,7 +235,7 @@ impl<'a> Trial<'a> {
         let next = choose::pick(x, self.way, &self.wishes, self.but());
         // Who has nobody left to ask waits for a server that comes back, but does not ask one
         // again that is there and failed.
-        let waits = (cost == Cost::Free || is_out) && self.pool.queue.is_some();
+        let waits = (cost == Cost::Free || is_out) && choose::may_wait(x, self.pool);
         if next.is_none() && !waits {
             return refused(x, "servers");
         }
