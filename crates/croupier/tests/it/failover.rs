@@ -383,7 +383,12 @@ fn a_client_that_waits_hears_the_answer_of_the_second_attempt_only() {
             .then(Reply::close())
     });
     let good = Origin::start(|_| Reply::ok("second"));
-    let proxy = in_front_of_all(&[bad.address().to_string(), good.address().to_string()]);
+    let proxy = start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[site.\"*\"]\npool = \"app\"\n\
+         [pool.app]\nservers = [\"{}\", {{ address = \"{}\", backup = true }}]\n",
+        bad.address(),
+        good.address()
+    ));
     let mut client = Client::connect(proxy.address());
     client.send_request("GET", "/", &[], "");
     bad.wait_for_requests(1, SOON);

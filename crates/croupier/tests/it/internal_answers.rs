@@ -27,6 +27,11 @@ drain = "300ms"
 [limits]
 body_bytes = "100KiB"
 
+[pool.nobody]
+servers = ["{nobody}"]
+eject = false
+queue = {{ requests = 0 }}
+
 [[site."a.example".routes]]
 path = "/redirect"
 redirect = "https://elsewhere.example/"
@@ -61,7 +66,7 @@ deny = 503
 
 [[site."a.example".routes]]
 path = "/nobody"
-proxy = "{nobody}"
+pool = "nobody"
 
 [[site."a.example".routes]]
 path = "/after"

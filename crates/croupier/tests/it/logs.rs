@@ -335,11 +335,11 @@ fn the_process_log_has_levels_and_a_limit() {
     }
     // A storm is some lines and a count.
     let line = proxy.wait_for_log(|line| line.contains("suppressed="));
-    assert!(line.contains("origin.connect.refused"), "{line}");
+    assert!(line.contains("proxy.pool.busy"), "{line}");
     let told = proxy
         .log_lines()
         .iter()
-        .filter(|l| l.contains("origin.connect.refused"))
+        .filter(|l| l.contains("proxy.pool.busy"))
         .count();
     assert!(told < 80, "{told} lines of one kind");
 

@@ -24,7 +24,9 @@ fn config(dns: &Dns, rest: &str) -> String {
 fn dealing_to(dns: &Dns, servers: &str) -> String {
     config(
         dns,
-        &format!("[pool.app]\nservers = [{servers}]\n[site.\"*\"]\npool = \"app\""),
+        &format!(
+            "[pool.app]\nbalance = \"round-robin\"\nservers = [{servers}]\n[site.\"*\"]\npool = \"app\""
+        ),
     )
 }
 
@@ -234,7 +236,7 @@ fn each_address_of_a_name_has_its_own_health() {
         requests[0].headers.get("host"),
         Some(format!("app.test:{port}").as_str())
     );
-    let line = proxy.wait_for_log(|line| line.contains("pool.server.aside"));
+    let line = proxy.wait_for_log(|line| line.contains("pool.server.state"));
     assert!(
         line.contains(&format!("server=app.test:{port}@127.0.0.2:{port}")),
         "{line}"
