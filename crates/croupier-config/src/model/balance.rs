@@ -98,7 +98,7 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            requests: 256,
+            requests: 1024,
             time: Duration::from_secs(2),
         }
     }

@@ -23,6 +23,7 @@ pub mod line;
 mod queue;
 
 mod gate;
+mod latencies;
 mod pool;
 pub mod tiers;
 

@@ -25,6 +25,7 @@ use super::{
     Busy, Queue, Server, Status,
     gate::{Gate, Member},
     health::{Admit, Failure, Pace, Rank, Reason, Role, State, Wish},
+    latencies::Latencies,
     marks::{Coming, Note},
     policy::{CheckPolicy, HealthPolicy},
     tiers::{TIERS_MAX, WHOLE, tier_shares},
@@ -37,6 +38,8 @@ pub struct LivePool {
     pub name: String,
     pub(crate) retries: Retries,
     queue: Arc<Queue>,
+    /// How long its servers take; kept where somebody asks.
+    pub latencies: Latencies,
     /// The lowest [`Rank`] in use.
     mode: AtomicU8,
     /// Since when nobody is in reach; 0: somebody is.
@@ -59,6 +62,7 @@ impl LivePool {
             name: name.to_owned(),
             retries: Retries::default(),
             queue: Arc::default(),
+            latencies: Latencies::default(),
             mode: AtomicU8::new(0),
             gone_at: AtomicU64::new(0),
             shares: AtomicU64::new(packed(tier_shares([(0, 0); TIERS_MAX]))),
@@ -282,6 +286,7 @@ impl LivePool {
 
     /// Time goes on: once in a while, by control. Traffic gets on without.
     pub fn tick(&self, now: u64) {
+        self.latencies.tick(now);
         let gate = self.lock();
         let mut may_probe = false;
         for member in &gate.members {

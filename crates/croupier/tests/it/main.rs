@@ -27,6 +27,7 @@ mod drain;
 mod failover;
 mod guard;
 mod headers;
+mod hedge;
 mod logs;
 mod metrics;
 mod names;

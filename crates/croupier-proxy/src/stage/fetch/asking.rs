@@ -15,6 +15,10 @@ use croupier_net::{
     timers::{NEVER, Tick, ticks},
 };
 
+use super::{
+    attempt::Ask,
+    hedge::{Hedge, Won},
+};
 use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
@@ -40,10 +44,20 @@ pub(super) struct Asking<'a> {
     pub(super) gone: Option<Gone>,
     /// Do interim heads go to the client?
     pub(super) interim: Interim,
+    /// A second attempt, and what it needs to know.
+    pub(super) hedge: Option<(Hedge, &'a Ask<'a>, usize)>,
+    /// Why this attempt is lost while the other one goes on.
+    pub(super) lost: Option<Fault>,
     /// Since when we wait for what we wait for now.
     pub(super) since: Option<Tick>,
     /// What had moved when `since` was set.
     pub(super) progress: (u64, Option<Wait>),
+}
+
+/// Whose head came.
+pub(super) enum Heard {
+    Own(BodyLen),
+    Other(Box<Won>),
 }
 
 /// A server, and the epoch in which it was asked.
@@ -62,7 +76,7 @@ pub(super) enum Interim {
 }
 
 /// How often it is looked whether a server has gone out of use.
-const LOOK_EVERY: Tick = 2;
+const LOOK_EVERY: Tick = 5;
 
 /// What an attempt waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +102,36 @@ impl Asking<'_> {
         }
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyLen, Fault>> {
+    /// Waits for a head: of this attempt, or of the one beside it.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Heard, Fault>> {
+        let own = match self.lost.take() {
+            Some(fault) => Poll::Ready(Err(fault)),
+            None => self.poll_own(cx),
+        };
+        let Some((hedge, ask, first)) = &mut self.hedge else {
+            return own.map_ok(Heard::Own);
+        };
+        match own {
+            Poll::Ready(Ok(body)) => return Poll::Ready(Ok(Heard::Own(body))),
+            // The other one may still win.
+            Poll::Ready(Err(fault)) if hedge.is_under_way() && fault.is_of_origin() => {
+                self.lost = Some(fault);
+            }
+            Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+            Poll::Pending => {}
+        }
+        if let Poll::Ready(won) = hedge.poll(cx, self.x, ask, *first) {
+            return Poll::Ready(Ok(Heard::Other(Box::new(won))));
+        }
+        if !hedge.is_under_way()
+            && let Some(fault) = self.lost.take()
+        {
+            return Poll::Ready(Err(fault));
+        }
+        Poll::Pending
+    }
+
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyLen, Fault>> {
         if !self.upload.is_over() {
             self.poll_upload(cx)?;
         }

@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, time::Instant};
 
+use croupier_config::model::HedgeAfter;
 use croupier_http::{BodyLen, ResponseHead};
 use croupier_net::{
     NetError,
@@ -11,7 +12,10 @@ use croupier_net::{
     timers::{NEVER, Tick, ticks},
 };
 
-use super::asking::{Asking, Gone, Interim};
+use super::{
+    asking::{Asking, Gone, Heard, Interim},
+    hedge::{Hedge, Won},
+};
 use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
@@ -41,11 +45,15 @@ pub(super) struct Ask<'a> {
     pub(super) way: &'a Way,
     pub(super) pool: &'a PoolPlan,
     pub(super) plan: &'a ServerPlan,
+    /// Its index.
+    pub(super) index: usize,
     pub(super) line: Line,
     pub(super) repeatable: Repeatable,
     /// Another attempt may follow: this one need not wait for a server that has gone.
     pub(super) may_leave: bool,
     pub(super) interim: Interim,
+    /// When a second server is asked beside this one.
+    pub(super) hedge: Option<HedgeAfter>,
     /// Lines beside those of every request.
     pub(super) extra: &'a [(&'a [u8], &'a [u8])],
 }
@@ -57,6 +65,14 @@ pub(super) struct Answered {
     pub(super) body: BodyLen,
     /// From asking to the head.
     pub(super) time: std::time::Duration,
+}
+
+/// Whose answer it is.
+pub(super) enum Outcome {
+    /// Of the server that was asked.
+    Own(Answered),
+    /// Of the one that was asked beside it.
+    Other(Box<Won>),
 }
 
 /// An attempt that came to nothing; its place at the server is still held.
@@ -74,7 +90,7 @@ pub(super) async fn run(
     busy: Busy,
     upload: &mut Upload,
     deadline: Tick,
-) -> Result<Answered, Failed> {
+) -> Result<Outcome, Failed> {
     let epoch = busy.admit().epoch;
     let connection = match borrow(x, conn, ask, deadline).await {
         Ok(connection) => connection,
@@ -88,6 +104,7 @@ pub(super) async fn run(
     if let Some(time) = ask.way.retry.as_ref().and_then(|retry| retry.try_timeout) {
         times.response_head = Some(times.response_head.map_or(time, |head| head.min(time)));
     }
+    let hedge = ask.hedge.and_then(|after| Hedge::new(after, ask));
     let mut response = x.worker.local.lend_response();
     // A connection at hand takes no time worth a clock.
     let asked = if lease.connection().is_reused() && x.tally.attempts == 1 {
@@ -109,6 +126,8 @@ pub(super) async fn run(
                 epoch,
             }),
             interim: ask.interim,
+            hedge: hedge.map(|hedge| (hedge, ask, ask.index)),
+            lost: None,
             since: None,
             progress: (0, None),
         };
@@ -117,19 +136,24 @@ pub(super) async fn run(
         result.map_err(|fault| (fault, asking.sent()))
     };
     match result {
-        Ok(body) => {
+        Ok(Heard::Other(won)) => {
+            x.worker.local.take_back_response(response);
+            drop(lease);
+            Ok(Outcome::Other(won))
+        }
+        Ok(Heard::Own(body)) => {
             let now = Instant::now();
             let time = now - asked;
             if ask.interim == Interim::Pass {
                 x.tally.origin_ttfb = Some(time);
                 x.tally.ttfb = Some(now - x.incoming.began);
             }
-            Ok(Answered {
+            Ok(Outcome::Own(Answered {
                 lease,
                 head: response,
                 body,
                 time,
-            })
+            }))
         }
         Err((fault, sent)) => {
             x.worker.local.take_back_response(response);

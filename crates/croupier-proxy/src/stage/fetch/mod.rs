@@ -8,16 +8,19 @@
 mod asking;
 mod attempt;
 mod choose;
+mod hedge;
 pub(crate) mod report;
 pub(crate) mod resume;
 
 use std::rc::Rc;
 
+use croupier_config::model::HedgeAfter;
+use croupier_http::BodyLen;
 use croupier_net::{client::ClientConn, timers::Tick};
 
 use self::{
     asking::Interim,
-    attempt::{Answered, Ask, Failed, Line},
+    attempt::{Answered, Ask, Failed, Line, Outcome},
     choose::{But, Wishes},
 };
 use super::{inspect, mirror};
@@ -77,7 +80,7 @@ pub(crate) async fn run(
             }
         };
         match trial.attempt(x, conn, (index, busy), deadline).await {
-            Ok(answered) => match trial.judge(x, index, answered) {
+            Ok((index, answered)) => match trial.judge(x, index, answered) {
                 Verdict::Deliver(answered) => return Ok(trial.answer(x, index, answered)),
                 Verdict::Again(picked) => next = Some(picked),
             },
@@ -171,7 +174,7 @@ impl<'a> Trial<'a> {
         conn: &mut ClientConn,
         (index, busy): (usize, Busy),
         deadline: Tick,
-    ) -> Result<Answered, Failed> {
+    ) -> Result<(usize, Answered), Failed> {
         let plan = &self.pool.servers[index];
         x.tally.attempts += 1;
         if x.tally.attempts > 1 {
@@ -183,13 +186,28 @@ impl<'a> Trial<'a> {
             way: self.way,
             pool: self.pool,
             plan,
+            index,
+            hedge: self.hedge(x),
             line: self.line,
             repeatable: self.repeatable,
             may_leave: may_retry(Code::OriginGone, self.progress(x, Sent::Head)).is_ok(),
             interim: Interim::Pass,
             extra: &[],
         };
-        attempt::run(x, conn, &ask, busy, &mut self.upload, deadline).await
+        match attempt::run(x, conn, &ask, busy, &mut self.upload, deadline).await? {
+            Outcome::Own(answered) => Ok((index, answered)),
+            Outcome::Other(won) => {
+                x.tally.server = Some(won.server);
+                Ok((won.index, won.answered))
+            }
+        }
+    }
+
+    /// When a second server is asked beside the first one.
+    fn hedge(&self, x: &Exchange) -> Option<HedgeAfter> {
+        let first = x.tally.attempts == 1 && self.repeatable == Repeatable::Yes;
+        let plain = x.incoming.lawful.body == BodyLen::None && !x.incoming.lawful.wants_websocket;
+        self.way.hedge.filter(|_| first && plain)
     }
 
     /// What follows a failed attempt: another server, waiting for one (None), or the end.
@@ -274,6 +292,9 @@ impl<'a> Trial<'a> {
         let status = answered.head.status;
         let time = answered.time;
         report::answered(x, self.pool, answered.lease.busy(), &answered.head, time);
+        if self.way.hedge.is_some() {
+            self.pool.live.latencies.note(time);
+        }
         let Some(retry) = &self.way.retry else {
             return Verdict::Deliver(answered);
         };

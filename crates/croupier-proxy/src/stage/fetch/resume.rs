@@ -9,7 +9,7 @@ use croupier_telemetry::{Level, event};
 
 use super::{
     asking::Interim,
-    attempt::{self, Ask, Line},
+    attempt::{self, Ask, Line, Outcome},
     choose::{self, But, Wishes},
     report,
 };
@@ -79,6 +79,8 @@ pub(crate) async fn run(
             way,
             pool,
             plan,
+            index,
+            hedge: None,
             line: Line::Any,
             repeatable: Repeatable::Yes,
             may_leave: true,
@@ -88,7 +90,8 @@ pub(crate) async fn run(
         let replay = Replay::new(retry.replay, x.incoming.lawful.body, &x.worker.replays);
         let mut upload = Upload::new(None, replay);
         match attempt::run(x, conn, &ask, busy, &mut upload, deadline).await {
-            Ok(mut answered) => {
+            Ok(Outcome::Other(_)) => return None,
+            Ok(Outcome::Own(mut answered)) => {
                 report::answered(
                     x,
                     pool,
