@@ -5,6 +5,7 @@
 //! - `options.rs`: what was asked for
 //! - `scenario.rs`: the catalogue, as steps in time
 //! - `origin/`, `server.rs`: a server from inside, and from outside
+//! - `names.rs`: a name server for them
 //! - `peers.rs`: the proxies and their configurations
 //! - `client.rs`, `load.rs`: one client, and all of them
 //! - `judge.rs`: what it came to; bars
@@ -13,6 +14,7 @@
 mod client;
 mod judge;
 mod load;
+mod names;
 mod options;
 pub(crate) mod origin;
 mod peers;
@@ -27,10 +29,11 @@ use crate::Outcome;
 use crate::process::{self, Scratch};
 use judge::{Evidence, Row};
 use load::Schedule;
+use names::Names;
 use options::Options;
 use peers::{Proxy, Starter};
 use report::Report;
-use scenario::{Kind, SERVERS, Scenario, Step};
+use scenario::{Act, Kind, SERVERS, Scenario, Step};
 use server::Server;
 
 /// Microseconds of the wall clock, which is the same in all processes.
@@ -91,16 +94,14 @@ impl Drill {
                 workers: 2,
             };
             if let (&"croupier", Some(program)) = (name, &self.croupier) {
-                let scratch = Scratch::create("drill")?;
-                let (form, _) = starter.pool_form(program, &scratch)?;
-                println!("  its pool: {form}");
                 let mut version = std::process::Command::new(program);
                 let version = process::output(version.arg("--version"))?;
-                report.note(format!("{}, its pool: {form}", version.trim()));
+                report.note(version.trim().to_owned());
             }
             for scenario in self.options.scenarios() {
+                // The peers are given addresses; only one of them could be told of a service.
                 let row = match scenario.kind {
-                    Kind::Names => None,
+                    Kind::Names if *name != "croupier" => None,
                     _ => Some(self.play(&starter, &scenario)?),
                 };
                 let words = row.as_ref().map(|row| report::shown(row, &scenario));
@@ -119,7 +120,9 @@ impl Drill {
         let start = |index| Server::start(index, self.cpus, &scratch);
         let mut servers = (0..SERVERS).map(start).collect::<Outcome<Vec<Server>>>()?;
         let addresses: Vec<_> = servers.iter().map(Server::address).collect();
-        let proxy: Proxy = starter.start(&addresses, &scratch)?;
+        let mut names = (scenario.kind == Kind::Names).then(|| Names::start(&addresses));
+        let resolver = names.as_ref().map(Names::address);
+        let proxy: Proxy = starter.start(&addresses, resolver, &scratch)?;
         let schedule = Schedule {
             rate: self.options.rate,
             lasts: times.all(),
@@ -129,7 +132,7 @@ impl Drill {
         let (began, began_micros) = (Instant::now(), clock_micros());
         let micros = |at: Duration| began_micros + u64::try_from(at.as_micros()).unwrap_or(0);
         let load = std::thread::spawn(move || load::drive(address, schedule));
-        let acted = act(&mut servers, &scenario.steps(&times), began);
+        let acted = act(&mut servers, names.as_mut(), &scenario.steps(&times), began);
         let asked = load.join().map_err(|_| "the load broke off")?;
         let repeats = proxy.end();
         let logs: Vec<String> = servers.into_iter().map(Server::end).collect();
@@ -146,12 +149,24 @@ impl Drill {
 }
 
 /// Does what is due, when it is due; gives when the last thing was done.
-fn act(servers: &mut [Server], steps: &[Step], began: Instant) -> Outcome<Option<Duration>> {
+fn act(
+    servers: &mut [Server],
+    mut names: Option<&mut Names>,
+    steps: &[Step],
+    began: Instant,
+) -> Outcome<Option<Duration>> {
     let mut done = None;
     for step in steps {
         std::thread::sleep((began + step.at).saturating_duration_since(Instant::now()));
-        if let Some(server) = servers.get_mut(step.server) {
-            server.act(step.act)?;
+        match (step.act, &mut names) {
+            (Act::List | Act::Unlist, Some(names)) => {
+                names.list(step.server, step.act == Act::List);
+            }
+            (act, _) => {
+                if let Some(server) = servers.get_mut(step.server) {
+                    server.act(act)?;
+                }
+            }
         }
         done = Some(began.elapsed());
     }

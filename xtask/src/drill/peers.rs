@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use super::names::SERVICE;
 use crate::Outcome;
 use crate::bench::peers::{nginx_head, start_nginx};
 use crate::process::{self, Running, Scratch};
@@ -15,15 +15,9 @@ use crate::process::{self, Running, Scratch};
 /// In the order of the tables.
 pub(super) const PROXIES: [&str; 3] = ["croupier", "nginx", "haproxy"];
 
-/// What a pool of Croupier's has beside its servers, best first; a binary gets the first that its
-/// `check` takes. The last is for binaries without active checks.
-const POOL_FORMS: [(&str, &str); 2] = [
-    (
-        "with active checks",
-        "health = { path = \"/healthz\", interval = \"500ms\", interval_changing = \"200ms\" }\n",
-    ),
-    ("plain", ""),
-];
+/// What Croupier is told of the pool, beside its times: the servers have a page for checks.
+const POOL: &str =
+    "health = { path = \"/healthz\", interval = \"500ms\", interval_changing = \"200ms\" }";
 
 /// What runs between the clients and the servers.
 pub(super) struct Proxy {
@@ -42,11 +36,16 @@ pub(super) struct Starter<'a> {
 
 impl Starter<'_> {
     /// Starts the proxy in front of these servers; all its files are in `scratch`.
-    pub(super) fn start(&self, servers: &[SocketAddr], scratch: &Scratch) -> Outcome<Proxy> {
+    pub(super) fn start(
+        &self,
+        servers: &[SocketAddr],
+        resolver: Option<SocketAddr>,
+        scratch: &Scratch,
+    ) -> Outcome<Proxy> {
         let address = SocketAddr::from(([127, 0, 0, 1], process::free_port()?));
         let mut log = scratch.0.join("access.log");
         let mut running = match self.name {
-            "croupier" => self.croupier(address, servers, &log, scratch)?,
+            "croupier" => self.croupier(address, (servers, resolver), &log, scratch)?,
             "nginx" => {
                 let folder = scratch.0.join(self.name);
                 fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -75,41 +74,16 @@ impl Starter<'_> {
     fn croupier(
         &self,
         address: SocketAddr,
-        servers: &[SocketAddr],
+        (servers, resolver): (&[SocketAddr], Option<SocketAddr>),
         log: &Path,
         scratch: &Scratch,
     ) -> Outcome<Running> {
         let program = self.croupier.ok_or("no binary of croupier")?;
-        let (_, form) = self.pool_form(program, scratch)?;
-        let text = croupier(form, self.workers, address, servers, log);
+        let text = croupier(self.workers, address, (servers, resolver), log);
         let config = scratch.write("croupier.toml", text)?;
         let config = config.display().to_string();
         let arguments = ["run", "-c", config.as_str()];
         Running::start(self.name, self.cpus, program, &arguments, &scratch.0)
-    }
-
-    /// The best form of a pool that this binary takes, with its name.
-    pub(super) fn pool_form(
-        &self,
-        program: &Path,
-        scratch: &Scratch,
-    ) -> Outcome<(&'static str, &'static str)> {
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
-        for (name, form) in POOL_FORMS {
-            let text = croupier(form, self.workers, nobody, &[nobody], Path::new("off"));
-            let config = scratch.write("form.toml", text)?;
-            let mut check = Command::new(program);
-            check.args(["check", "-c"]).arg(&config);
-            let status = check.stdout(Stdio::null()).stderr(Stdio::null()).status();
-            let status = status.map_err(|error| format!("{}: {error}", program.display()))?;
-            if status.success() {
-                return Ok((name, form));
-            }
-        }
-        Err(format!(
-            "{} refuses every config of the drill",
-            program.display()
-        ))
     }
 }
 
@@ -141,23 +115,28 @@ fn repeats(log: &str) -> BTreeMap<String, u64> {
 }
 
 fn croupier(
-    form: &str,
     workers: u32,
     address: SocketAddr,
-    servers: &[SocketAddr],
+    (servers, resolver): (&[SocketAddr], Option<SocketAddr>),
     log: &Path,
 ) -> String {
-    let servers: Vec<String> = servers.iter().map(|own| format!("\"{own}\"")).collect();
+    let servers: Vec<String> = match resolver {
+        Some(_) => vec![format!("\"dns+srv://{SERVICE}\"")],
+        None => servers.iter().map(|own| format!("\"{own}\"")).collect(),
+    };
+    let resolver = resolver.map_or_else(String::new, |own| format!("resolver = [\"{own}\"]"));
     format!(
         "[server]
 listen = [\"{address}\"]
 workers = {workers}
+{resolver}
 access_log = {{ path = \"{log}\", format = \"{{path}} {{retries}}\" }}
 
 [pool.drill]
 servers = [{servers}]
 timeout = {{ connect = \"1s\", response = \"3s\" }}
-{form}
+{POOL}
+
 [site.\"*\"]
 pool = \"drill\"
 ",

@@ -49,6 +49,10 @@ pub(super) enum Act {
     Leave,
     /// It misbehaves from now on.
     Turn(Fault),
+    /// DNS names it no longer.
+    Unlist,
+    /// DNS names it.
+    List,
 }
 
 /// One thing that happens.
@@ -78,7 +82,7 @@ pub(super) enum Kind {
     RollingKill,
     /// The same, each finishing its work first.
     RollingLeave,
-    /// Addresses of a name change; needs a name server, which this drill does not have.
+    /// A server is taken out of DNS, ends when that must be known, and comes back.
     Names,
 }
 
@@ -166,7 +170,7 @@ impl Scenario {
         line("rolling kill", Kind::RollingKill, "each server in turn is killed and started again").short(),
         line("rolling restart", Kind::RollingLeave, "each server in turn finishes its work, ends and is started again"),
         line("slow at all", Kind::All(Fault::Slow(300)), "all servers are 300 ms late: no reason to do anything"),
-        line("names", Kind::Names, "a name gets other addresses"),
+        line("names", Kind::Names, "a server leaves DNS, ends two seconds later (time to live: one), and comes back"),
     ];
 
     /// The times of this scenario. A server that hangs does so for longer than the proxies wait
@@ -188,7 +192,14 @@ impl Scenario {
         let step = |at, server, act| Step { at, server, act };
         let share = |percent: u32| from + lasts * percent / 100;
         match self.kind {
-            Kind::Nothing | Kind::Names => Vec::new(),
+            Kind::Nothing => Vec::new(),
+            // Time to live and a second, as promised.
+            Kind::Names => vec![
+                step(from, 0, Act::Unlist),
+                step(from + Duration::from_secs(2), 0, Act::Kill),
+                step(until, 0, Act::Start),
+                step(until, 0, Act::List),
+            ],
             Kind::KillTwice => vec![
                 step(from, 0, Act::Kill),
                 step(share(40), 0, Act::Start),
@@ -250,7 +261,7 @@ impl Scenario {
     /// The server whose return is timed.
     pub(super) fn faulty(&self) -> Option<usize> {
         match self.kind {
-            Kind::Nothing | Kind::Names => None,
+            Kind::Nothing => None,
             Kind::RollingKill | Kind::RollingLeave => Some(SERVERS - 1),
             _ => Some(0),
         }

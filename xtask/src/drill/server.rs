@@ -70,6 +70,8 @@ impl Server {
                 self.running = None;
                 Ok(())
             }
+            // Of the name server's.
+            Act::List | Act::Unlist => Ok(()),
             Act::Stop => self.signal(Signal::STOP),
             Act::Continue => self.signal(Signal::CONT),
             Act::Leave => {

@@ -78,5 +78,10 @@ fn what_must_not_be_repeated_is_asked_once() {
     assert_eq!(Client::connect(proxy.address()).get("/").text(), "second");
     go.fire();
     assert_eq!(post.read_response().text(), "late");
-    assert!(second.requests().iter().all(|request| request.method == "GET"));
+    assert!(
+        second
+            .requests()
+            .iter()
+            .all(|request| request.method == "GET")
+    );
 }
