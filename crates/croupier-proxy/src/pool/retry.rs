@@ -6,8 +6,12 @@
 
 use crate::fault::{Code, Retry};
 
-/// Attempts for one request, whatever else is allowed.
-pub const ATTEMPTS_MAX: u32 = 8;
+/// Attempts of one request that may have reached a server, whatever else is allowed.
+pub const REACHED_MAX: u32 = 9;
+
+/// Attempts of one request in all. Those that reach nobody are bounded by time: a server out of
+/// reach is asked ten times a second at most, and waiting ends.
+pub const ATTEMPTS_MAX: u32 = 64;
 
 /// How far an attempt had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +90,7 @@ pub fn may_retry(code: Code, progress: Progress) -> Result<Cost, &'static str> {
     if is_free || retry == Retry::Afresh {
         return Ok(Cost::Free);
     }
-    if progress.reached > progress.retries_max {
+    if progress.reached > progress.retries_max.min(REACHED_MAX - 1) {
         return Err("attempts");
     }
     Ok(Cost::Budget)

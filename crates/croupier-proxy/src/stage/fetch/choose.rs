@@ -1,7 +1,10 @@
 //! Whom do we ask? By the client's cookie, else as the pool balances; and when nobody can be
 //! asked now, waiting for the first who can.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 
 use croupier_http::Name;
 use croupier_net::{
@@ -224,14 +227,36 @@ pub(super) fn may_wait(x: &Exchange, pool: &PoolPlan) -> bool {
 /// So many times the longest wait.
 const HOPE: u64 = 3;
 
-/// Waits for a server that can be asked; `until` bounds all waiting of one request.
+/// Lets time go by, unless the client leaves.
+fn pause(cx: &mut Context<'_>, conn: &mut ClientConn, over: Tick) -> Poll<Result<(), Fault>> {
+    if conn.wire.has_received_all() && conn.wire.poll_gone(cx).is_ready() {
+        return Poll::Ready(Err(Code::ClientGone.into()));
+    }
+    conn.timer.arm(over);
+    if conn.timer.is_expired(cx) {
+        Poll::Ready(Ok(()))
+    } else {
+        Poll::Pending
+    }
+}
+
+/// How long a request waits for a server.
+pub(super) struct Patience<'a> {
+    /// All waiting of the request ends then; set by its first.
+    pub(super) until: &'a mut Option<Tick>,
+    /// Nobody is asked before a tick has gone by.
+    pub(super) pauses: bool,
+    /// Of the whole exchange.
+    pub(super) deadline: Tick,
+}
+
+/// Waits for a server that can be asked.
 pub(super) async fn wait(
     x: &Exchange,
     conn: &mut ClientConn,
     way: &Way,
     wishes: &Wishes,
-    until: &mut Option<Tick>,
-    deadline: Tick,
+    patience: Patience<'_>,
 ) -> Result<(usize, Busy), Fault> {
     let pool = x.installed.plan.pool(way.pool);
     if pool.servers.is_empty() {
@@ -241,8 +266,18 @@ pub(super) async fn wait(
         return Err(Code::ProxyPoolBusy.into());
     };
     let timers = &x.worker.local.timers;
+    let Patience {
+        until,
+        pauses,
+        deadline,
+    } = patience;
     let until = *until.get_or_insert_with(|| timers.now().saturating_add(ticks(queue.timeout)));
     let priority = x.route_plan().map_or(0, |route| route.priority);
+    if pauses {
+        // Two: the present one may be over in a moment.
+        let over = timers.now().saturating_add(2).min(until).min(deadline);
+        poll_fn(|cx| pause(cx, conn, over)).await?;
+    }
     let mut waiting =
         Waiting::join(&pool.live, priority, u64::MAX, queue.waiting).ok_or(Code::ProxyQueueFull)?;
     let but = But {

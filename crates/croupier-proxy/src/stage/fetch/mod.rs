@@ -12,7 +12,7 @@ mod hedge;
 pub(crate) mod report;
 pub(crate) mod resume;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use croupier_config::model::HedgeAfter;
 use croupier_http::BodyLen;
@@ -21,14 +21,14 @@ use croupier_net::{client::ClientConn, timers::Tick};
 use self::{
     asking::Interim,
     attempt::{Answered, Ask, Failed, Line, Outcome},
-    choose::{But, Wishes},
+    choose::{But, Patience, Wishes},
 };
 use super::{inspect, mirror};
 use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
     fault::{Code, Fault, Retry},
-    live::Busy,
+    live::{Busy, Server},
     plan::{MirrorPlan, PoolPlan, RetryPlan, Way},
     pool::{
         budget::{self, Retrying},
@@ -72,9 +72,16 @@ pub(crate) async fn run(
             Some(picked) => picked,
             None => {
                 trial.tried.clear();
-                let (wishes, until) = (&trial.wishes, &mut trial.waits_until);
-                match choose::wait(x, conn, way, wishes, until, deadline).await {
-                    Ok(picked) => picked,
+                let patience = Patience {
+                    until: &mut trial.waits_until,
+                    pauses: trial.pauses,
+                    deadline,
+                };
+                match choose::wait(x, conn, way, &trial.wishes, patience).await {
+                    Ok(picked) => {
+                        trial.pay_debt(x)?;
+                        picked
+                    }
                     Err(fault) => return Err(trial.gave_up(x, fault)),
                 }
             }
@@ -103,6 +110,10 @@ struct Trial<'a> {
     upload: Upload,
     /// A part of the budget, while a retry that costs one is under way.
     retrying: Option<Retrying>,
+    /// A server that failed, and the epoch then: was it the server's end, or must the budget pay?
+    owes: Option<(Arc<Server>, u32)>,
+    /// Nobody is asked again before a pause.
+    pauses: bool,
     /// All waiting for a server ends then.
     waits_until: Option<Tick>,
     /// Who gets a copy.
@@ -140,6 +151,8 @@ impl<'a> Trial<'a> {
             reached: 0,
             upload: Upload::new(x.plan().limits.body_bytes, replay),
             retrying: None,
+            owes: None,
+            pauses: false,
             waits_until: None,
             mirror,
             last: None,
@@ -224,7 +237,8 @@ impl<'a> Trial<'a> {
         } = failed;
         report::failed(x, self.pool, &mut busy, fault.code);
         // It is gone for everybody: such a retry adds no load to a pool that is alive.
-        let is_out = busy.server().epoch() != busy.admit().epoch;
+        let failed_at = (Arc::clone(busy.server()), busy.admit().epoch);
+        let is_out = failed_at.0.epoch() != failed_at.1;
         drop(busy);
         self.retrying = None;
         self.reached += u32::from(sent != Sent::Nothing && fault.code != Code::OriginReusedClosed);
@@ -241,7 +255,12 @@ impl<'a> Trial<'a> {
             Some(retry) if !retry.covers(fault.code) => return refused(x, "on"),
             Some(retry) => {
                 if cost == Cost::Budget && !is_out && !self.pay(retry) {
-                    return refused(x, "budget");
+                    // Many lose their connections at once when servers die: a moment later
+                    // it is known whether this one has, and then it costs nothing.
+                    if !is_of_connection(fault.code) || !choose::may_wait(x, self.pool) {
+                        return refused(x, "budget");
+                    }
+                    self.owes = Some(failed_at);
                 }
             }
         }
@@ -250,10 +269,17 @@ impl<'a> Trial<'a> {
         } else {
             self.tried.push(index);
         }
-        let next = choose::pick(x, self.way, &self.wishes, self.but());
+        let next = match &self.owes {
+            None => choose::pick(x, self.way, &self.wishes, self.but()),
+            Some(_) => None,
+        };
         // Who has nobody left to ask waits for a server that comes back, but does not ask one
-        // again that is there and failed.
-        let waits = (cost == Cost::Free || is_out) && choose::may_wait(x, self.pool);
+        // again that is there and failed. When several lost the connection, nobody knows yet
+        // which of the two it is: they are looked at anew after a pause.
+        let lost =
+            self.owes.is_some() || is_of_connection(fault.code) && self.pool.servers.len() > 1;
+        self.pauses = !(cost == Cost::Free || is_out);
+        let waits = (!self.pauses || lost) && choose::may_wait(x, self.pool);
         if next.is_none() && !waits {
             return refused(x, "servers");
         }
@@ -274,6 +300,19 @@ impl<'a> Trial<'a> {
             }
         }
         fault
+    }
+
+    /// What was put off when the last attempt failed.
+    fn pay_debt(&mut self, x: &mut Exchange) -> Result<(), Fault> {
+        let Some((server, epoch)) = self.owes.take() else {
+            return Ok(());
+        };
+        let retry = self.way.retry.as_ref();
+        if server.epoch() != epoch || retry.is_some_and(|retry| self.pay(retry)) {
+            return Ok(());
+        }
+        x.tally.no_retry = "budget";
+        Err(self.last.unwrap_or(Code::ProxyPoolBusy.into()))
     }
 
     fn pay(&mut self, retry: &RetryPlan) -> bool {
@@ -344,6 +383,14 @@ impl<'a> Trial<'a> {
             Answer::Dealt(dealt)
         }
     }
+}
+
+/// Did the connection fail, rather than what came over it?
+fn is_of_connection(code: Code) -> bool {
+    matches!(
+        code,
+        Code::OriginReusedClosed | Code::OriginClosed | Code::OriginReset | Code::OriginGone
+    )
 }
 
 /// May the request be repeated: by its method, its `Idempotency-Key`
