@@ -48,6 +48,13 @@ const QUESTIONS: &[(&str, &str, &str, u16, &str)] = &[
         200,
         "server got /v1/orders",
     ),
+    (
+        "highly-available",
+        "shop.example.com",
+        "/hats",
+        200,
+        "server got /hats",
+    ),
 ];
 
 fn repository() -> PathBuf {
@@ -137,14 +144,14 @@ fn with_servers(line: &str, origin: SocketAddr) -> String {
             Ok(_) => origin.to_string(),
             Err(_) => part.to_owned(),
         });
-    // Two servers at one address would be one server named twice.
-    let mut seen = false;
+    // Two servers at one address would be one server named twice: all but the first are dead.
+    let mut seen = 0;
     let mut kept: Vec<String> = Vec::new();
     for part in replaced {
         let is_origin = part == origin.to_string();
-        let twin = part.replace(&origin.port().to_string(), "1");
-        kept.push(if is_origin && seen { twin } else { part });
-        seen |= is_origin;
+        let twin = part.replace(&origin.port().to_string(), &seen.to_string());
+        kept.push(if is_origin && seen > 0 { twin } else { part });
+        seen += usize::from(is_origin);
     }
     kept.join("\"")
 }
