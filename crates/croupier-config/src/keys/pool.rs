@@ -123,9 +123,9 @@ pub(crate) const SERVER: Table = Table {
         ),
         key(
             "backup",
-            Kind::Either(&[Kind::Flag, Kind::Integer(1, 8)]),
+            Kind::Either(&[Kind::Flag, Kind::Integer(1, 3)]),
             "false",
-            "Asked only when all others are away. A number is a tier: 1 (the same as `true`) is asked before 2.",
+            "Asked when too few of the others are up: by shares, as those of the tier before fall below seven tenths, and alone when all are away. A number is a tier: 1 (the same as `true`) comes before 2.",
         ),
         key(
             "max_requests",
@@ -247,7 +247,7 @@ pub(crate) const EJECT: Table = Table {
             "failures",
             COUNT_OR_OFF,
             "3",
-            "Transport failures in a row: no connection, closed or silent before an answer.",
+            "Transport failures in a row: closed or silent before an answer. A server that cannot be connected to is put aside at once.",
         ),
         key(
             "gateway_errors",

@@ -107,7 +107,8 @@ impl CheckMethod {
 /// `eject`: a server whose own traffic fails is put aside for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Eject {
-    /// Transport failures in a row (no connection, closed or silent before an answer); `None`: `"off"`.
+    /// Transport failures in a row (closed or silent before an answer); `None`: `"off"`. A server that cannot be
+    /// connected to is put aside at once.
     pub failures: Option<u32>,
     /// Answers with 502, 503 or 504 in a row; `None`: `"off"`.
     pub gateway_errors: Option<u32>,

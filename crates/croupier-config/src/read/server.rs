@@ -77,7 +77,7 @@ fn tier(reader: &mut Reader, field: &Field<'_>) -> Option<u8> {
     match field.node.value {
         Value::Boolean(is_backup) => Some(u8::from(is_backup)),
         Value::Integer(0) => {
-            let message = "`backup` takes `true`, `false` or a tier from 1 to 8";
+            let message = "`backup` takes `true`, `false` or a tier from 1 to 3";
             field.note_range(reader, message, "write `backup = false`, or leave it out");
             None
         }

@@ -143,8 +143,8 @@ pub struct QueuePolicy {
 impl Default for QueuePolicy {
     fn default() -> Self {
         Self {
-            waiting: 256,
-            timeout: Duration::from_secs(1),
+            waiting: 1024,
+            timeout: Duration::from_secs(2),
         }
     }
 }

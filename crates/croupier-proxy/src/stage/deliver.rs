@@ -131,6 +131,7 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
             .local
             .take_back_response(std::mem::take(&mut dealt.head));
         dealt = rest;
+        x.tally.server = Some(dealt.lease.busy().server().clone());
         ended = move_bodies(x, conn, &mut dealt, deadline).await;
     }
     x.tally.bytes_out = conn.wire.body_sent();

@@ -168,7 +168,9 @@ fn a_site_behind_tls_elsewhere_is_linked_with_its_scheme() {
 #[test]
 fn error_pages_name_the_fault_and_the_request_but_neither_server_nor_version() {
     let dead = croupier_testkit::closed_address();
-    let proxy = start(&config(&format!("proxy = \"{dead}\"")));
+    let proxy = start(&config(&format!(
+        "pool = \"dead\"\n[pool.dead]\nservers = [\"{dead}\"]\neject = false\nqueue = {{ requests = 0 }}"
+    )));
     let ask = |accept: &str| {
         Client::connect(proxy.address()).request("GET", "/", &[("Accept", accept)], "")
     };

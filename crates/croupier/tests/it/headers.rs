@@ -386,7 +386,8 @@ fn edits_merge_down_the_tree_and_the_route_wins() {
 fn edits_reach_answers_of_our_own() {
     let proxy = start(&config(
         "headers.response = { set = { X-Frame-Options = \"DENY\", Cache-Control = \"max-age=1\" } }\n\
-         routes = [{ path = \"/deny\", deny = 403 }, { path = \"/down\", proxy = \"127.0.0.1:1\" }]\nrespond = \"x\"",
+         routes = [{ path = \"/deny\", deny = 403 }, { path = \"/down\", pool = \"down\" }]\nrespond = \"x\"\n\
+         [pool.down]\nservers = [\"127.0.0.1:1\"]\nqueue = { requests = 0 }",
     ));
     let mut client = Client::connect(proxy.address());
     for (path, status) in [("/", 200), ("/deny", 403), ("/down", 502)] {

@@ -40,7 +40,10 @@ fn a_server_may_live_behind_a_unix_socket() {
 fn a_unix_server_that_is_not_there_is_refused_at_once() {
     let launch = launch();
     let path = launch.directory().join("missing.sock");
-    let proxy = launch.start(&config(&format!("proxy = \"unix:{}\"", path.display())));
+    let proxy = launch.start(&config(&format!(
+        "pool = \"app\"\n[pool.app]\nservers = [\"unix:{}\"]\nqueue = {{ requests = 0 }}",
+        path.display()
+    )));
     let response = Client::connect(proxy.address()).get("/");
     assert_eq!(response.status, 502);
     assert!(

@@ -251,6 +251,8 @@ impl<'a> Trial<'a> {
             Err(reason) => return refused(x, reason),
         };
         match &self.way.retry {
+            // The server had closed it while it was idle: no attempt was made at all.
+            _ if fault.code == Code::OriginReusedClosed => {}
             None => return refused(x, "off"),
             Some(retry) if !retry.covers(fault.code) => return refused(x, "on"),
             Some(retry) => {
@@ -273,11 +275,9 @@ impl<'a> Trial<'a> {
             None => choose::pick(x, self.way, &self.wishes, self.but()),
             Some(_) => None,
         };
-        // Who has nobody left to ask waits for a server that comes back, but does not ask one
-        // again that is there and failed. When several lost the connection, nobody knows yet
-        // which of the two it is: they are looked at anew after a pause.
-        let lost =
-            self.owes.is_some() || is_of_connection(fault.code) && self.pool.servers.len() > 1;
+        // Who has nobody left to ask waits for a server that comes back. A lost connection may
+        // be the first that is heard of a server's end: it is asked again, but after a pause.
+        let lost = is_of_connection(fault.code);
         self.pauses = !(cost == Cost::Free || is_out);
         let waits = (!self.pauses || lost) && choose::may_wait(x, self.pool);
         if next.is_none() && !waits {

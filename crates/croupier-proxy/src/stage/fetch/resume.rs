@@ -102,7 +102,6 @@ pub(crate) async fn run(
                 let verdict = promise.check(at, &answered.head, answered.body);
                 tell(&plan.server.name, &pool.name, at, verdict.err());
                 if verdict.is_ok() {
-                    x.tally.server = Some(plan.server.clone());
                     upload.is_final();
                     return Some(Dealt {
                         lease: answered.lease,
