@@ -170,7 +170,7 @@ fn may_be(
         && !but.tried.contains(&index)
         && !(but.failing && server.is_failing())
         && pool.live.is_eligible(server, wishes.probes, now)
-        && !(pool.live.mode() == Rank::Gone && !server.may_resort(now))
+        && (pool.live.mode() != Rank::Gone || server.may_resort(now))
 }
 
 /// One tier of a pool as those who pick see it.

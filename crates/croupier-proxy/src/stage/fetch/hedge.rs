@@ -30,16 +30,13 @@ use tokio::{
 use super::{
     attempt::{Answered, Ask, host},
     choose::{self, But, Wishes},
+    pay,
 };
 use crate::{
     exchange::Exchange,
     live::{Busy, Server},
     plan::{LimitsPlan, Times},
-    pool::{
-        budget::{self, Retrying},
-        idle::Care,
-        lease::Lease,
-    },
+    pool::{idle::Care, lease::Lease},
     stage::outgoing::RequestLines,
     worker::Worker,
 };
@@ -123,14 +120,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
         failing: true,
     };
     let (index, busy) = choose::pick(x, ask.way, &wishes, but)?;
-    let retry = ask.way.retry.as_ref();
-    let retrying = match retry.and_then(|retry| Some((retry.budget?, retry.budget_floor))) {
-        Some((share, floor)) => {
-            let active = budget::active(ask.pool.servers.iter().map(|plan| &plan.server));
-            Some(Retrying::begin(&ask.pool.live, active, share, floor)?)
-        }
-        None => None,
-    };
+    let paid = pay(ask.pool, ask.way.retry.as_ref())?;
     let route = x.route_plan()?;
     let path = route
         .path_edit
@@ -162,7 +152,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
     );
     let task = tokio::task::spawn_local(async move {
         let answered = second.await;
-        drop(retrying);
+        drop(paid);
         answered
     });
     Some(Second {

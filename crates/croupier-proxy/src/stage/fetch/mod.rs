@@ -108,8 +108,8 @@ struct Trial<'a> {
     /// Attempts that may have reached a server.
     reached: u32,
     upload: Upload,
-    /// A part of the budget, while a retry that costs one is under way.
-    retrying: Option<Retrying>,
+    /// While a retry that costs something is under way.
+    paid: Option<Paid>,
     /// A server that failed, and the epoch then: was it the server's end, or must the budget pay?
     owes: Option<(Arc<Server>, u32)>,
     /// Nobody is asked again before a pause.
@@ -150,7 +150,7 @@ impl<'a> Trial<'a> {
             line: Line::Any,
             reached: 0,
             upload: Upload::new(x.plan().limits.body_bytes, replay),
-            retrying: None,
+            paid: None,
             owes: None,
             pauses: false,
             waits_until: None,
@@ -240,7 +240,7 @@ impl<'a> Trial<'a> {
         let failed_at = (Arc::clone(busy.server()), busy.admit().epoch);
         let is_out = failed_at.0.epoch() != failed_at.1;
         drop(busy);
-        self.retrying = None;
+        self.paid = None;
         self.reached += u32::from(sent != Sent::Nothing && fault.code != Code::OriginReusedClosed);
         let refused = |x: &mut Exchange, reason| {
             x.tally.no_retry = reason;
@@ -312,21 +312,17 @@ impl<'a> Trial<'a> {
             return Ok(());
         }
         x.tally.no_retry = "budget";
-        Err(self.last.unwrap_or(Code::ProxyPoolBusy.into()))
+        Err(self.last.unwrap_or_else(|| Code::ProxyPoolBusy.into()))
     }
 
     fn pay(&mut self, retry: &RetryPlan) -> bool {
-        let Some(share) = retry.budget else {
-            return true;
-        };
-        let active = budget::active(self.pool.servers.iter().map(|plan| &plan.server));
-        self.retrying = Retrying::begin(&self.pool.live, active, share, retry.budget_floor);
-        self.retrying.is_some()
+        self.paid = pay(self.pool, Some(retry));
+        self.paid.is_some()
     }
 
     /// An answer came: is it the client's, or does it say that another server should be asked?
     fn judge(&mut self, x: &mut Exchange, index: usize, mut answered: Answered) -> Verdict {
-        self.retrying = None;
+        self.paid = None;
         self.reached += 1;
         let status = answered.head.status;
         let time = answered.time;
@@ -383,6 +379,19 @@ impl<'a> Trial<'a> {
             Answer::Dealt(dealt)
         }
     }
+}
+
+/// A part of the retry budget; dropping it gives it back. Pools without a budget ask for none.
+struct Paid(#[expect(dead_code, reason = "held for its drop")] Option<Retrying>);
+
+/// Takes a part of the pool's budget. None when it is used up.
+fn pay(pool: &PoolPlan, retry: Option<&RetryPlan>) -> Option<Paid> {
+    let Some((retry, share)) = retry.and_then(|retry| Some((retry, retry.budget?))) else {
+        return Some(Paid(None));
+    };
+    let active = budget::active(pool.servers.iter().map(|plan| &plan.server));
+    let retrying = Retrying::begin(&pool.live, active, share, retry.budget_floor)?;
+    Some(Paid(Some(retrying)))
 }
 
 /// Did the connection fail, rather than what came over it?

@@ -11,16 +11,13 @@ use super::{
     asking::Interim,
     attempt::{self, Ask, Line, Outcome},
     choose::{self, But, Wishes},
-    report,
+    pay, report,
 };
 use crate::{
     answer::Dealt,
     exchange::Exchange,
     fault::Code,
-    pool::{
-        budget::{self, Retrying},
-        retry::Repeatable,
-    },
+    pool::retry::Repeatable,
     relay::{replay::Replay, upload::Upload},
 };
 
@@ -62,16 +59,7 @@ pub(crate) async fn run(
             failing: false,
         };
         let (index, busy) = choose::pick(x, way, &wishes, but)?;
-        let active = budget::active(pool.servers.iter().map(|plan| &plan.server));
-        let _retrying = match retry.budget {
-            Some(share) => Some(Retrying::begin(
-                &pool.live,
-                active,
-                share,
-                retry.budget_floor,
-            )?),
-            None => None,
-        };
+        let _paid = pay(pool, Some(retry))?;
         let plan = &pool.servers[index];
         x.tally.attempts += 1;
         x.worker.cells.server_retry(plan.server.slot);
