@@ -39,8 +39,8 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer,
     }
     match answer {
         Answer::Dealt(dealt) => self::dealt(x, conn, dealt, deadline).await,
-        Answer::Switch(dealt) => tunnel::run(x, conn, dealt).await,
-        Answer::Made(made) => self::made(x, conn, &made).await,
+        Answer::Switch(dealt) => Box::pin(tunnel::run(x, conn, dealt)).await,
+        Answer::Made(made) => Box::pin(self::made(x, conn, &made)).await,
         Answer::Silence => conn.close_after(),
     }
     settle_body(x, conn).await;
@@ -51,7 +51,8 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer,
 async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
     if conn.is_persistent() && !conn.wire.has_received_all() {
         let limits = &x.plan().limits;
-        if !conn.drain_body(limits.drain_bytes, limits.drain_time).await {
+        let draining = Box::pin(conn.drain_body(limits.drain_bytes, limits.drain_time));
+        if !draining.await {
             conn.close_after();
         }
     }
@@ -122,7 +123,8 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
             break;
         }
         // As often as servers break: each time there is less left to send.
-        let Some(rest) = resume::run(x, conn, promise, &mut dealt, deadline).await else {
+        let resuming = Box::pin(resume::run(x, conn, promise, &mut dealt, deadline));
+        let Some(rest) = resuming.await else {
             break;
         };
         x.failed(fault);

@@ -199,13 +199,11 @@ async fn borrow(
     let began = Instant::now();
     let timers = &worker.local.timers;
     let until = timers.after(time).min(deadline);
-    let transport =
-        dial(server.address(), until, &conn.timer)
-            .await
-            .map_err(|error| match error {
-                NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
-                error => connect_fault(&error),
-            })?;
+    let dialling = Box::pin(dial(server.address(), until, &conn.timer)); // rare, and large
+    let transport = dialling.await.map_err(|error| match error {
+        NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
+        error => connect_fault(&error),
+    })?;
     x.tally.connect = Some(began.elapsed());
     let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
     // Who speaks before it is asked would answer the wrong question.

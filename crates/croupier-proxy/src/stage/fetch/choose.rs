@@ -123,6 +123,13 @@ pub(super) fn pick(
     {
         return Some((index, busy));
     }
+    if let [plan] = &pool.servers[..] {
+        let free = plan.weight > 0 && may_be(pool, plan, 0, wishes, but, now);
+        return free
+            .then(|| enter(pool, 0, now))
+            .flatten()
+            .map(|busy| (0, busy));
+    }
     let mut picker = x.installed.pickers[way.pool.0].borrow_mut();
     let mut dice = || fastrand::u64(..);
     // Somebody else may take the last place between looking and entering: look again.

@@ -77,7 +77,9 @@ pub(crate) async fn run(
                     pauses: trial.pauses,
                     deadline,
                 };
-                match choose::wait(x, conn, way, &trial.wishes, patience).await {
+                // Boxed, like all that is rare: every exchange carries what is not.
+                let waiting = Box::pin(choose::wait(x, conn, way, &trial.wishes, patience));
+                match waiting.await {
                     Ok(picked) => {
                         trial.pay_debt(x)?;
                         picked
