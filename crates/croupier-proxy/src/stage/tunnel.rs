@@ -23,17 +23,13 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Deal
     );
     x.tally.status = dealt.head.status;
     x.tally.became = Became::Tunnel;
-    let times = x.route_plan().map(|route| route.times);
-    if conn
-        .flush(times.and_then(|times| times.client_send))
-        .await
-        .is_err()
-    {
+    let times = x.times();
+    if conn.flush(times.client_send).await.is_err() {
         return;
     }
     x.worker.cells.gauge(Gauge::Tunnels, 1);
     let timers = std::rc::Rc::clone(&x.worker.local.timers);
-    let idle = times.and_then(|times| times.tunnel_idle);
+    let idle = times.tunnel_idle;
     let timer = &conn.timer;
     let mut tunnel = Tunnel::new(&mut conn.wire, &mut dealt.lease.connection().wire);
     let mut moved = (0, 0);
