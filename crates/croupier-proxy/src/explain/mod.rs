@@ -57,6 +57,10 @@ pub struct Explanation {
 
 /// What happens to the request.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made, for a person to read"
+)]
 pub enum Outcome {
     /// It is dealt to a server of a pool.
     Pool {

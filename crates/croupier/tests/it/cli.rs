@@ -364,7 +364,7 @@ servers   10.0.1.11:8080
           10.0.1.13:8080  weight 0: no new clients
           10.0.9.1:80     backup
           10.0.9.2:80     weight 3, backup 2
-balance   10.0.1.11:8080, by hash of `header.X-User`, while it has at most 125%
+balance   10.0.1.12:8080, by hash of `header.x-user`, while it has at most 125%
           of the mean load
 retry     at most 1 more attempt, on connect, 503; POST only if it did not reach
           a server

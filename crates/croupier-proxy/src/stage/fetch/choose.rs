@@ -218,7 +218,7 @@ fn may_be(
         && !but.tried.contains(&index)
         && !(but.failing && server.is_failing())
         && is_eligible(pool, server, wishes.probes, now)
-        && !(pool.live.mode() == Rank::Gone && !server.may_resort(now))
+        && (pool.live.mode() != Rank::Gone || server.may_resort(now))
 }
 
 fn is_eligible(pool: &PoolPlan, server: &Server, probes: Probes, now: u64) -> bool {
