@@ -176,9 +176,12 @@ fn with_a_body_of_0_only_requests_without_one_are_copied() {
     assert_eq!(paths, ["/b", "/c"]);
 }
 
+/// A name, what the shadow does, and whether that is no whole answer.
+type Misdeed = (&'static str, fn() -> Reply, bool);
+
 #[test]
 fn nothing_that_a_shadow_does_is_seen() {
-    let misdeeds: [(&str, fn() -> Reply, bool); 8] = [
+    let misdeeds: [Misdeed; 8] = [
         ("500", || Reply::empty(500), false),
         ("503", || Reply::empty(503).body("go away"), false),
         ("close", Reply::close, true),
@@ -222,7 +225,7 @@ fn a_shadow_that_is_down_is_not_noticed() {
             assert_eq!((response.status, response.text().as_str()), (200, "GET 0"));
         }
         assert!(began.elapsed() < Duration::from_secs(2), "clients waited");
-        assert_eq!(metric(&proxy, "croupier_mirror_sent_total"), 50.0);
+        counted(&proxy, "sent", 50.0);
         let log = proxy.log_lines().join("\n");
         assert!(!log.contains("pool.fail_open"), "{log}");
     }
