@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use croupier_config::render::Style;
 
-const COLUMNS: usize = 80;
+/// What a message fits in.
+pub(crate) const COLUMNS: usize = 80;
 
 /// Writes to standard output. Whoever closed it wants no more, so errors are no matter.
 pub(crate) fn out(text: &str) {
@@ -55,6 +56,21 @@ fn labelled(label: &str, plain: &str, between: &str, words: &str) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Words in lines of at most so many columns; a longer word has a line of its own.
+pub(crate) fn lines(words: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Colors, or none.
@@ -131,7 +147,13 @@ pub(crate) fn count(number: usize, one: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::labelled;
+    use super::{labelled, lines};
+
+    #[test]
+    fn words_fill_lines() {
+        assert_eq!(lines("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(lines("abcdef g", 4), ["abcdef", "g"]);
+    }
 
     #[test]
     fn long_help_stays_right_of_its_label() {

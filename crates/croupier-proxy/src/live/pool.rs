@@ -148,6 +148,12 @@ impl LivePool {
         }
     }
 
+    /// Is it time for a request to find out whether this server is back?
+    #[must_use]
+    pub fn is_probe_due(&self, server: &Server, now: u64) -> bool {
+        server.marks.coming(self.mode(), now) == Coming::MayProbe
+    }
+
     /// Begins an attempt at the server that was picked; `max` attempts in flight, 0 for no
     /// limit. None when it is full, or no longer eligible, or its probe is somebody else: pick
     /// another.

@@ -29,7 +29,7 @@ use crate::{
 };
 pub use build::build;
 use path_edit::PathEdit;
-pub use pool::{HostRule, PoolPlan, ServerPlan, StickyPlan};
+pub use pool::{HostRule, PoolPlan, ServerPlan, StickyPlan, WrittenServer};
 use template::Template;
 pub use way::{RetryPlan, Way};
 
@@ -110,6 +110,8 @@ pub struct RoutePlan {
 pub struct SplitPlan {
     /// The ways to them.
     pub ways: Vec<Way>,
+    /// Their weights.
+    pub weights: Vec<u32>,
     /// Their shares; says which way.
     pub split: Split<usize>,
     /// Requests alike in this go the same way.

@@ -23,8 +23,8 @@ pub struct PoolPlan {
     pub name: String,
     /// What is true of it now.
     pub live: Arc<LivePool>,
-    /// What the config says: addresses and names, with their weights.
-    pub written: Vec<(String, u16)>,
+    /// What the config says: addresses and names.
+    pub written: Vec<WrittenServer>,
     /// Its servers; of a name, one for each address found.
     pub servers: Vec<ServerPlan>,
     /// The highest weight, see [`ServerPlan::weight`].
@@ -53,6 +53,17 @@ pub struct PoolPlan {
     pub idle_kept: usize,
 }
 
+/// A server as the config has it: a name may stand for several, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenServer {
+    /// The address or name.
+    pub address: String,
+    /// Its share within the tier; 0: it gets those clients only that stick to it.
+    pub weight: u16,
+    /// 0 is asked first, the others are backups.
+    pub tier: u8,
+}
+
 /// A server as a pool has it.
 #[derive(Clone, Debug)]
 pub struct ServerPlan {
@@ -61,12 +72,17 @@ pub struct ServerPlan {
     /// Its share within the tier, in 1/[`crate::pool::pick::UNIT`] of a configured weight of 1.
     /// 0: it gets those clients only that stick to it.
     pub weight: u32,
-    /// 0 is asked first.
+    /// 0 is asked first; at most [`ServerPlan::TIER_MAX`].
     pub tier: u8,
     /// Attempts in flight, over all workers; 0: no limit.
     pub requests_max: u32,
     /// Open connections, over all workers; 0: no limit.
     pub connections_max: u32,
+}
+
+impl ServerPlan {
+    /// The last tier: more come from DNS (priorities of SRV records) only, and count as this one.
+    pub const TIER_MAX: u8 = 8;
 }
 
 /// Sessions that stick to a server.
@@ -76,6 +92,8 @@ pub struct StickyPlan {
     pub rule: StickyRule,
     /// The servers' tokens, in their order.
     pub tokens: Vec<Token>,
+    /// Does the config say the secret? Else the tokens are this process's alone.
+    pub has_secret: bool,
 }
 
 /// The `Host` a server sees.

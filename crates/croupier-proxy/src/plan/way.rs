@@ -57,6 +57,12 @@ impl RetryPlan {
         }
     }
 
+    /// What is tried again.
+    #[must_use]
+    pub fn on(&self) -> &[RetryOn] {
+        &self.on
+    }
+
     /// Is this fault one that is tried again?
     #[must_use]
     pub fn covers(&self, code: Code) -> bool {

@@ -6,6 +6,7 @@
 //! the key is known to everybody does no harm: who wants many requests at one server can as well
 //! repeat one; the bound on load is against that.
 
+use std::fmt;
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
@@ -59,6 +60,20 @@ impl HashKey {
             Self::Query(name) => parameters(parts.target.query(), name).next(),
         };
         value.filter(|value| !value.is_empty()).map(hash)
+    }
+}
+
+impl fmt::Display for HashKey {
+    /// As it is written in the config.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientIp => f.write_str("client.ip"),
+            Self::Header(name) => write!(f, "header.{name}"),
+            Self::Cookie(name) => write!(f, "cookie.{name}"),
+            Self::Path => f.write_str("path"),
+            Self::Uri => f.write_str("uri"),
+            Self::Query(name) => write!(f, "query.{name}"),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ impl Outgoing for DealtLines<'_> {
                 .worker
                 .with_date(|date| emit(b"date", date.as_bytes()));
         }
-        self.stick(emit);
+        stick(self.x, emit);
         if let Some(route) = self.x.route_plan() {
             for line in &route.response_edits.lines {
                 emit(&line.name, &line.value);
@@ -36,20 +36,17 @@ impl Outgoing for DealtLines<'_> {
     }
 }
 
-impl DealtLines<'_> {
-    /// The cookie that leads the client back to this server.
-    fn stick(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let (x, index) = (self.x, self.x.tally.stick);
-        if let Some(index) = index
-            && let Some(way) = x.way()
-            && let Some(sticky) = &x.plan().pool(way.pool).sticky
-            && let Some(token) = sticky.tokens.get(index)
-        {
-            x.worker.with_scratch(|value| {
-                sticky::set_cookie(&sticky.rule, *token, x.incoming.scheme, value);
-                emit(b"set-cookie", value);
-            });
-        }
+/// The cookie that leads the client back to this server.
+fn stick(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    if let Some(index) = x.tally.stick
+        && let Some(way) = x.way()
+        && let Some(sticky) = &x.plan().pool(way.pool).sticky
+        && let Some(token) = sticky.tokens.get(index)
+    {
+        x.worker.with_scratch(|value| {
+            sticky::set_cookie(&sticky.rule, *token, x.incoming.scheme, value);
+            emit(b"set-cookie", value);
+        });
     }
 }
 
@@ -62,6 +59,10 @@ pub(crate) struct PassingLines<'a> {
 impl Outgoing for PassingLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
         passing_lines(self.x, self.head, emit);
+        // A tunnel's state is at its server more than any other.
+        if self.head.status == 101 {
+            stick(self.x, emit);
+        }
     }
 }
 

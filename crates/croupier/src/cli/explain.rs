@@ -3,18 +3,19 @@
 
 use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
 
-use croupier_config::codes;
+use croupier_config::{codes, model::Percent};
 use croupier_proxy::{
     Plan,
-    explain::{Explanation, Outcome},
+    explain::{Explanation, Outcome, Shares},
     fault,
+    plan::WrittenServer,
 };
 
 use super::{
     Code, config_file,
     question::{self, Reply, Request},
 };
-use crate::terminal::{self, Paint};
+use crate::terminal::{self, COLUMNS, Paint};
 
 const USAGE: &str = "\
 croupier explain [OPTIONS] [METHOD] URL
@@ -147,6 +148,8 @@ fn meant(word: &str) -> Option<String> {
 
 /// Columns of the labels.
 const LABEL: usize = 10;
+/// Servers that are listed; of more than these, how many more there are.
+const SERVERS: usize = 20;
 
 /// The whole story.
 fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
@@ -190,21 +193,26 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
     match outcome {
         Outcome::Pool {
             pool,
+            split,
             servers,
+            told,
             path,
             host,
             edits: (to_origin, to_client),
             hidden,
             ..
         } => {
-            line("pool", &paint.green(pool));
-            let mut label = "servers";
-            for (server, weight) in servers {
-                match weight {
-                    1 => line(label, server),
-                    weight => line(label, &format!("{server}  weight {weight}")),
+            let by_lot = split
+                .as_ref()
+                .map_or("", |split| tell_split(split, pool, line));
+            line("pool", &format!("{}{by_lot}", paint.green(pool)));
+            tell_servers(servers, line);
+            for (key, words) in told {
+                let mut label = *key;
+                for words in terminal::lines(words, COLUMNS - LABEL) {
+                    line(label, &words);
+                    label = "";
                 }
-                label = "";
             }
             line("path", path);
             line(
@@ -241,5 +249,48 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
             );
             line("fault", fault.code.as_str());
         }
+    }
+}
+
+/// The pools of a split with their shares. Gives what to add behind the one that was chosen.
+fn tell_split(split: &Shares, chosen: &str, line: &mut dyn FnMut(&str, &str)) -> &'static str {
+    let width = split.pools.iter().map(|(name, _)| name.chars().count());
+    let width = width.max().unwrap_or(0).min(40);
+    let mut label = "split";
+    for (name, share) in &split.pools {
+        let share = Percent::of_hundredths(*share).to_string();
+        let why = match (name == chosen, split.is_certain) {
+            (false, _) => String::new(),
+            (true, true) => format!("  by `{}` of this request", split.by),
+            (true, false) => format!("  by lot: the request has no `{}`", split.by),
+        };
+        line(label, &format!("{name:width$}  {share:>6}{why}"));
+        label = "";
+    }
+    if split.is_certain { "" } else { ", this time" }
+}
+
+fn tell_servers(servers: &[WrittenServer], line: &mut dyn FnMut(&str, &str)) {
+    let width = servers.iter().map(|server| server.address.chars().count());
+    let width = width.max().unwrap_or(0).min(40);
+    let mut label = "servers";
+    for server in servers.iter().take(SERVERS) {
+        let mut notes = Vec::new();
+        match server.weight {
+            1 => {}
+            0 => notes.push("weight 0: no new clients".to_owned()),
+            weight => notes.push(format!("weight {weight}")),
+        }
+        match server.tier {
+            0 => {}
+            1 => notes.push("backup".to_owned()),
+            tier => notes.push(format!("backup {tier}")),
+        }
+        let text = format!("{:width$}  {}", server.address, notes.join(", "));
+        line(label, text.trim_end());
+        label = "";
+    }
+    if servers.len() > SERVERS {
+        line("", &format!("and {} more", servers.len() - SERVERS));
     }
 }

@@ -263,6 +263,11 @@ routes    /api/*    no: method is not one of GET
 pool      web
 servers   10.0.1.11:8080
           10.0.1.12:8080  weight 2
+balance   two-choices: of two drawn, the one with fewer requests in flight
+retry     at most 2 more attempts, on connect, closed, timeout, malformed, 502,
+          503, 504
+health    by its traffic alone
+queue     up to 256 requests wait for a free server, 2s at most
 path      /api/hats?a=b
 host      shop.example.com:8080
 to origin X-Shop: 1
@@ -301,6 +306,171 @@ fault     proxy.site.none"
         "{}",
         exit.stderr
     );
+}
+
+/// Two pools with everything, one site that splits, and a shadow.
+const SPLIT: &str = r#"[server]
+listen = [":8080"]
+
+[pool.web]
+servers = ["10.0.1.11:8080", { address = "10.0.1.12:8080", weight = 2 },
+  { address = "10.0.1.13:8080", weight = 0 }, { address = "10.0.9.1:80", backup = true },
+  { address = "10.0.9.2:80", weight = 3, backup = 2 }]
+balance = { hash = "header.X-User" }
+health = "/healthz"
+slow_start = "90s"
+retry = { on = ["connect", "503"], max = 1 }
+queue = { requests = 0 }
+
+[pool.canary]
+servers = ["10.0.2.1:8080", "10.0.2.2:8080"]
+balance = "round-robin"
+sticky = { cookie = "seat", secret = "sixteen bytes and some" }
+retry = false
+
+[pool.shadow]
+servers = ["10.0.3.1:8080"]
+
+[site."shop.example.com"]
+mirror = { pool = "shadow", share = "2.5%" }
+split = [{ pool = "web", weight = 95 }, { pool = "canary", weight = 5 }]
+split_by = "cookie.uid"
+"#;
+
+/// What is told of a request, from the pools on.
+fn dealt(config: &str, arguments: &[&str]) -> String {
+    let arguments = [&["explain"], arguments].concat();
+    let exit = run(&[("croupier.toml", config)], &arguments);
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    let story = exit.stdout.lines().skip(5);
+    let story = story.take_while(|line| !line.starts_with("path"));
+    let story: Vec<_> = story.collect();
+    assert!(story.iter().all(|line| line.len() <= 80), "{story:#?}");
+    story.join("\n")
+}
+
+#[test]
+fn the_server_that_a_request_gets_is_explained() {
+    let url = "http://shop.example.com:8080/";
+    let user = |user: &str| format!("Cookie: uid={user}");
+    assert_eq!(
+        dealt(SPLIT, &["POST", url, "-H", &user("3"), "-H", "X-User: ann"]),
+        "\
+split     web        95%  by `cookie.uid` of this request
+          canary      5%
+pool      web
+servers   10.0.1.11:8080
+          10.0.1.12:8080  weight 2
+          10.0.1.13:8080  weight 0: no new clients
+          10.0.9.1:80     backup
+          10.0.9.2:80     weight 3, backup 2
+balance   10.0.1.12:8080, by hash of `header.x-user`, while it has at most 125%
+          of the mean load
+retry     at most 1 more attempt, on connect, 503; POST only if it did not reach
+          a server
+health    GET /healthz every 2s; down after 3 that fail, up after 2 that pass;
+          back to its full share over 1m30s
+queue     nobody waits while no server is free
+mirror    2.5% of requests also go to `shadow`"
+    );
+    // One of the twentieth.
+    let canary = user("1");
+    let story = dealt(SPLIT, &[url, "-H", &canary]);
+    assert_eq!(
+        story,
+        "\
+split     web        95%
+          canary      5%  by `cookie.uid` of this request
+pool      canary
+servers   10.0.2.1:8080
+          10.0.2.2:8080
+balance   round-robin: each in turn
+sticky    its answer sets the cookie `seat`, which leads back
+retry     never
+health    by its traffic alone
+queue     up to 256 requests wait for a free server, 2s at most
+mirror    2.5% of requests also go to `shadow`"
+    );
+    let with_seat = format!("{canary}; seat=x");
+    let story = dealt(SPLIT, &[url, "-H", &with_seat]);
+    let words = "sticky    its cookie `seat` names no server: it gets another";
+    assert!(story.contains(words), "{story}");
+    let by_lot = dealt(SPLIT, &[url]);
+    assert!(
+        by_lot.contains("by lot: the request has no `cookie.uid`")
+            && by_lot.contains(", this time"),
+        "{by_lot}"
+    );
+}
+
+#[test]
+fn the_seat_of_a_cookie_is_explained() {
+    let origins = [(); 2].map(|()| Origin::start(|_| Reply::ok("x")));
+    let config = |secret: &str| {
+        format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[pool.app]\nservers = [\"{}\", \"{}\"]\n\
+             sticky = {{ cookie = \"seat\"{secret} }}\n[site.\"*\"]\npool = \"app\"\n",
+            origins[0].address(),
+            origins[1].address()
+        )
+    };
+    let known = config(", secret = \"sixteen bytes and some\"");
+    let proxy = crate::prelude::start(&known);
+    let response = Client::connect(proxy.address()).get("/");
+    let line = response.header("set-cookie").unwrap();
+    let cookie = format!("Cookie: {}", line.split(';').next().unwrap());
+    let own = origins.iter().find(|origin| !origin.requests().is_empty());
+    let own = own.unwrap().address();
+    let url = "http://x.test/";
+    let story = dealt(&known, &[url, "-H", &cookie]);
+    let words = format!("sticky    {own}, by its cookie `seat`, instead");
+    assert!(story.contains(&words), "{story}");
+    let story = dealt(&config(""), &[url, "-H", &cookie]);
+    let words = "sticky    without `secret` only the running process can read its cookie `seat`";
+    assert!(
+        story.replace("\n          ", " ").contains(words),
+        "{story}"
+    );
+}
+
+#[test]
+fn a_thousand_servers_are_not_all_told() {
+    let servers: Vec<_> = (0..1_000)
+        .map(|n| format!("\"10.0.{}.{}:80\"", n / 250, n % 250))
+        .collect();
+    let config = format!(
+        "[pool.app]\nbalance = {{ hash = \"path\" }}\nservers = [{}]\n[site.\"*\"]\npool = \"app\"\n",
+        servers.join(", ")
+    );
+    let story = dealt(&config, &["http://x.test/"]);
+    assert!(story.contains("\n          and 980 more\n"), "{story}");
+    assert!(story.contains(", by hash of `path`"), "{story}");
+    assert!(story.lines().count() < 40, "{story}");
+    let exit = run(&[("croupier.toml", &config)], &["check"]);
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+}
+
+#[test]
+fn a_test_of_the_config_takes_any_pool_of_a_split() {
+    let test = |pool: &str| {
+        format!(
+            "{SPLIT}\n[[test]]\nrequest = \"GET http://shop.example.com:8080/\"\n\
+             expect = {{ pool = \"{pool}\" }}\n"
+        )
+    };
+    for pool in ["web", "canary"] {
+        let exit = run(&[("croupier.toml", &test(pool))], &["check"]);
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        assert!(exit.stdout.contains("1 test passed"), "{}", exit.stdout);
+    }
+    let exit = run(&[("croupier.toml", &test("shadow"))], &["check"]);
+    assert_eq!(exit.code, Some(1));
+    for words in [
+        "error[C212]: a test expects pool `shadow` and gets pool `web` or `canary`",
+        "route `*` splits between `web` and `canary`",
+    ] {
+        assert!(exit.stderr.contains(words), "{}", exit.stderr);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! One story a test; each module is a room of stories.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
+mod crowd;
 mod prelude;
 mod verdict;
 
@@ -22,6 +23,7 @@ mod sockets;
 mod timeouts;
 mod tunnels;
 
+mod balance;
 mod costs;
 mod drain;
 mod failover;
@@ -30,10 +32,13 @@ mod headers;
 mod hedge;
 mod logs;
 mod metrics;
+mod mirror;
 mod names;
 mod reload;
 mod reuse;
 mod routing;
+mod split;
+mod sticky;
 
 mod cli;
 mod demo;

@@ -257,3 +257,17 @@ fn a_tunnel_whose_reader_stops_stops_its_writer() {
     assert!(grown < 8 << 20, "{grown} bytes are held");
     client.read_bytes(56 << 20);
 }
+
+#[test]
+fn the_pools_own_time_ends_a_tunnel_that_rests() {
+    let origin = Origin::start(|_| Reply::switch_to_websocket().then(Reply::echo()));
+    let proxy = start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n\
+         [pool.app]\nservers = [\"{}\"]\ntimeout = {{ tunnel_idle = \"300ms\" }}\n\
+         [site.\"*\"]\npool = \"app\"\n",
+        origin.address()
+    ));
+    let mut client = Client::connect(proxy.address());
+    assert_eq!(upgrade(&mut client).status, 101);
+    client.expect_close(SOON);
+}

@@ -192,14 +192,16 @@ fn action(config: &Config, site: &Site, route: &Route) -> Result<Action, String>
         ConfigAction::Pool(pool) => Action::Pool(Box::new(way(pool.value))),
         ConfigAction::Split(written) => {
             let weights = written.parts.iter().map(|part| u32::from(part.weight));
+            let weights: Vec<u32> = weights.collect();
             let salt =
                 hash_key::hash(format!("{} {}", site.host.value, route.name.value).as_bytes());
             Action::Split(Box::new(SplitPlan {
                 ways: (written.parts.iter())
                     .map(|part| way(part.pool.value))
                     .collect(),
-                split: Split::new(weights.enumerate(), salt)
+                split: Split::new(weights.iter().copied().enumerate(), salt)
                     .ok_or_else(|| format!("route `{}`: no weight in `split`", route.name.value))?,
+                weights,
                 by: pool::key(&written.by),
             }))
         }

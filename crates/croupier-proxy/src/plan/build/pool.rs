@@ -13,7 +13,7 @@ use crate::{
         policy::{CheckKind, CheckPolicy, HealthPolicy, HttpCheck, QueuePolicy},
     },
     plan::{
-        pool::{HostRule, PoolPlan, ServerPlan, StickyPlan},
+        pool::{HostRule, PoolPlan, ServerPlan, StickyPlan, WrittenServer},
         servers::{self, Member},
     },
     pool::{
@@ -32,7 +32,11 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
     let written = pool
         .servers
         .iter()
-        .map(|server| (server.address.value.to_string(), server.weight))
+        .map(|server| WrittenServer {
+            address: server.address.value.to_string(),
+            weight: server.weight,
+            tier: server.tier,
+        })
         .collect();
     let sticky = (pool.sticky.as_ref())
         .map(|written| sticky_plan(pool, written, &members, live))
@@ -76,7 +80,7 @@ fn server(member: Member) -> ServerPlan {
     ServerPlan {
         server: member.server,
         weight: u32::from(member.weight) * UNIT,
-        tier: member.tier,
+        tier: member.tier.min(ServerPlan::TIER_MAX),
         requests_max: member.requests_max,
         connections_max: member.connections_max,
     }
@@ -160,6 +164,7 @@ fn sticky_plan(
             .iter()
             .map(|member| sticky::token(&secret, name, &member.server.name))
             .collect(),
+        has_secret: written.secret.is_some(),
     })
 }
 
@@ -212,5 +217,37 @@ fn check(health: &Health) -> CheckPolicy {
         timeout: health.timeout,
         rise: health.rise,
         fall: health.fall,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        live::{Found, Live, Name, NamedAddress},
+        plan::ServerPlan,
+    };
+
+    #[test]
+    fn no_priority_of_an_srv_record_is_beyond_the_last_tier() {
+        let text = "[server]\nlisten = [\":80\"]\n[site.\"*\"]\nproxy = \"dns+srv://_http._tcp.web.internal\"\n";
+        let config = croupier_config::Config::from_str("test.toml", text).unwrap();
+        let live = Live::new();
+        let record = |tier: u8| NamedAddress {
+            host: "a.internal".into(),
+            address: "10.0.0.1".parse().unwrap(),
+            port: Some(8_000 + u16::from(tier)),
+            weight: 1,
+            tier,
+        };
+        let found = Found {
+            addresses: (0..12).map(record).collect(),
+            ..Found::default()
+        };
+        live.names
+            .found(&Name::Srv("_http._tcp.web.internal".into()), found);
+        let pool = super::pool(&config, &config.pools[0], &live).unwrap();
+        let tiers: Vec<u8> = pool.servers.iter().map(|server| server.tier).collect();
+        assert_eq!(tiers, [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]);
+        assert_eq!(ServerPlan::TIER_MAX, 8);
     }
 }

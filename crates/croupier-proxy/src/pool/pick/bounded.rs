@@ -32,6 +32,12 @@ impl Bound {
         }
     }
 
+    /// The percentage of the mean; None: no bound.
+    #[must_use]
+    pub const fn of_mean(self) -> Option<u16> {
+        self.percent
+    }
+
     /// May a server of this weight and load take one request more? With no load it always may;
     /// and among all servers one always may.
     fn has_room(self, weight: u32, load: u32, totals: Totals) -> bool {

@@ -16,10 +16,10 @@ use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
     incoming::Incoming,
-    live::{Busy, Rank},
+    live::{Busy, Rank, Server},
     plan::{Action, PoolPlan, ServerPlan, Way},
     pool::{
-        hash_key::{Parts, cookie},
+        hash_key::{HashKey, Parts, cookie},
         pick::{Candidates, PeakEwma, Picker},
         queue::Waiting,
         sticky,
@@ -29,15 +29,29 @@ use crate::{
 /// A server that is out of reach is asked no more often than this, milliseconds.
 const RESORT_MS: u64 = 100;
 
+/// A server that was put aside waits so long for a request that may be its probe; then any request
+/// is one, or a pool that is only asked with POST would never get it back. Milliseconds.
+const PROBE_LATE_MS: u64 = 2_000;
+
+/// May a request find out whether a server that was put aside is back?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probes {
+    /// It can be repeated if not.
+    Yes,
+    /// When nobody else has done so for a while.
+    Late,
+    /// A failure would be felt, or success not be heard of.
+    No,
+}
+
 /// What of a request decides about its server.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Wishes {
     /// For pools that choose by a key.
     key: Option<u64>,
     /// The server that its cookie names.
     pub(super) stuck: Option<usize>,
-    /// May it find out whether a server that was put aside is back?
-    pub(super) probes: bool,
+    probes: Probes,
 }
 
 /// Servers that are out of the question.
@@ -67,7 +81,16 @@ impl Wishes {
             let lines = incoming.head.fields.all(Name::COOKIE);
             sticky::find(&sticky.tokens, cookie(lines, &sticky.rule.name)?)
         });
+        let probes = if probes { Probes::Yes } else { Probes::No };
         Self { key, stuck, probes }
+    }
+
+    /// A request that can not be repeated probes all the same when nobody else has.
+    pub(super) fn or_late(mut self) -> Self {
+        if self.probes == Probes::No {
+            self.probes = Probes::Late;
+        }
+        self
     }
 }
 
@@ -77,6 +100,11 @@ fn parts(incoming: &Incoming) -> Parts<'_> {
         fields: &incoming.head.fields,
         target: &incoming.target,
     }
+}
+
+/// Does the request have what this key is made of?
+pub(crate) fn has_key(key: &HashKey, incoming: &Incoming) -> bool {
+    key.of(&parts(incoming)).is_some()
 }
 
 /// What the request alone says about its server while all are well: whom its cookie names, and
@@ -135,7 +163,11 @@ pub(super) fn pick(
     // Somebody else may take the last place between looking and entering: look again.
     for _ in 0..=pool.servers.len().min(16) {
         let first = pool.live.tier(fastrand::u32(..));
-        let tiers = std::iter::once(first).chain((0..=TIER_MAX).filter(|tier| *tier != first));
+        if let Some(picked) = probe(pool, first, wishes, but, now) {
+            return Some(picked);
+        }
+        let tiers = std::iter::once(first)
+            .chain((0..=usize::from(ServerPlan::TIER_MAX)).filter(|tier| *tier != first));
         let index = tiers
             .map(|tier| Table {
                 pool,
@@ -152,8 +184,27 @@ pub(super) fn pick(
     None
 }
 
-/// Tiers are 0 to this.
-const TIER_MAX: usize = 8;
+/// A server of a better tier than that of the request, if it is time to find out whether it is
+/// back. Such a tier gets no share of the requests: nobody else would ask.
+fn probe(
+    pool: &PoolPlan,
+    tier: usize,
+    wishes: &Wishes,
+    but: But<'_>,
+    now: u64,
+) -> Option<(usize, Busy)> {
+    if tier == 0 {
+        return None;
+    }
+    let is_due = |(index, plan): &(usize, &ServerPlan)| {
+        usize::from(plan.tier) < tier
+            && plan.weight > 0
+            && pool.live.is_probe_due(&plan.server, now)
+            && may_be(pool, plan, *index, wishes, but, now)
+    };
+    let (index, _) = pool.servers.iter().enumerate().find(is_due)?;
+    Some((index, enter(pool, index, now)?))
+}
 
 fn enter(pool: &PoolPlan, index: usize, now: u64) -> Option<Busy> {
     let plan = &pool.servers[index];
@@ -176,8 +227,15 @@ fn may_be(
     (plan.requests_max == 0 || server.busy() < plan.requests_max)
         && !but.tried.contains(&index)
         && !(but.failing && server.is_failing())
-        && pool.live.is_eligible(server, wishes.probes, now)
+        && is_eligible(pool, server, wishes.probes, now)
         && (pool.live.mode() != Rank::Gone || server.may_resort(now))
+}
+
+fn is_eligible(pool: &PoolPlan, server: &Server, probes: Probes, now: u64) -> bool {
+    let is_probe = probes == Probes::Yes;
+    pool.live.is_eligible(server, is_probe, now)
+        || probes == Probes::Late
+            && (pool.live).is_eligible(server, true, now.saturating_sub(PROBE_LATE_MS))
 }
 
 /// One tier of a pool as those who pick see it.

@@ -28,6 +28,7 @@ use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
     fault::{Code, Fault, Retry},
+    incoming::Incoming,
     live::{Busy, Server},
     plan::{MirrorPlan, PoolPlan, RetryPlan, Way},
     pool::{
@@ -38,7 +39,7 @@ use crate::{
 };
 
 pub(crate) use attempt::host;
-pub(crate) use choose::{copy_to, first_choice, way};
+pub(crate) use choose::{copy_to, first_choice, has_key, way};
 
 /// Chooses the way when there are several; gives the end of the exchange.
 pub(crate) fn set_out(x: &mut Exchange) -> Result<Tick, Fault> {
@@ -146,7 +147,7 @@ impl<'a> Trial<'a> {
         Self {
             way,
             pool,
-            wishes: Wishes::of(&x.incoming, pool, repeatable == Repeatable::Yes),
+            wishes: Wishes::of(&x.incoming, pool, repeatable == Repeatable::Yes).or_late(),
             repeatable,
             tried: Vec::new(),
             line: Line::Any,
@@ -407,12 +408,16 @@ fn is_of_connection(code: Code) -> bool {
 /// May the request be repeated: by its method, its `Idempotency-Key`
 /// (draft-ietf-httpapi-idempotency-key-header), or because the route says so?
 fn repeatable(x: &Exchange, retry: Option<&RetryPlan>) -> Repeatable {
-    let head = &x.incoming.head;
-    let says_so = retry.is_some_and(|retry| retry.is_idempotent);
-    let has_key = || head.fields.all_named(b"idempotency-key").next().is_some();
-    if head.method.is_idempotent() || says_so || !x.incoming.lawful.wants_websocket && has_key() {
+    if is_repeatable(&x.incoming, retry) {
         Repeatable::Yes
     } else {
         Repeatable::No
     }
+}
+
+pub(crate) fn is_repeatable(incoming: &Incoming, retry: Option<&RetryPlan>) -> bool {
+    let head = &incoming.head;
+    let says_so = retry.is_some_and(|retry| retry.is_idempotent);
+    let has_key = || head.fields.all_named(b"idempotency-key").next().is_some();
+    head.method.is_idempotent() || says_so || !incoming.lawful.wants_websocket && has_key()
 }

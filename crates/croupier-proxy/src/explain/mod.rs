@@ -3,6 +3,8 @@
 //! Runs `inspect` and `route` of the data plane itself: what it says is what happens. The tests
 //! in a config (`[[test]]`) go the same way.
 
+mod deal;
+
 use std::{net::IpAddr, time::Instant};
 
 use croupier_http::{
@@ -14,12 +16,14 @@ use croupier_telemetry::RequestIds;
 use crate::{
     fault::Fault,
     incoming::{Incoming, UNKNOWN},
-    plan::{Action, HostRule, Plan, PoolPlan, RouteId, RoutePlan},
+    plan::{Action, HostRule, Plan, RouteId, RoutePlan, Way, WrittenServer},
     stage::{
         inspect,
         route::{self, WhyNot},
     },
 };
+
+pub use deal::{Shares, Told};
 
 /// A request to be explained.
 #[derive(Clone, Debug)]
@@ -53,6 +57,10 @@ pub struct Explanation {
 
 /// What happens to the request.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made, for a person to read"
+)]
 pub enum Outcome {
     /// It is dealt to a server of a pool.
     Pool {
@@ -62,10 +70,12 @@ pub enum Outcome {
         pool: String,
         /// All pools that requests of the route may go to: several when it splits.
         pools: Vec<String>,
-        /// How the server is chosen, and which one it is when the request alone decides.
-        choice: String,
-        /// Its servers as written, with weights.
-        servers: Vec<(String, u16)>,
+        /// Their shares, when it splits.
+        split: Option<Shares>,
+        /// Its servers as written.
+        servers: Vec<WrittenServer>,
+        /// How one of them is chosen, and what happens when that goes wrong.
+        told: Vec<Told>,
         /// Path and query as the origin gets them.
         path: String,
         /// `Host` as the origin gets it; None when it is the chosen server's own address.
@@ -213,14 +223,25 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
                 }
             };
             let query = incoming.target.query().map(|query| format!("?{query}"));
+            let names = |ways: &[Way]| -> Vec<String> {
+                let pools = ways.iter().map(|way| plan.pool(way.pool));
+                pools.map(|pool| pool.name.clone()).collect()
+            };
+            let mirror = route
+                .mirror
+                .as_ref()
+                .map(|mirror| plan.pool(mirror.way.pool));
+            let mirror = mirror.map(|pool| pool.name.as_str());
             Outcome::Pool {
                 route: name,
                 pool: pool.name.clone(),
-                pools: (ways.iter())
-                    .map(|way| plan.pool(way.pool).name.clone())
-                    .collect(),
+                pools: names(ways),
+                split: match &route.action {
+                    Action::Split(split) => Some(deal::shares(names(ways), split, incoming)),
+                    _ => None,
+                },
                 servers: pool.written.clone(),
-                choice: choice(pool, incoming),
+                told: deal::told(route, &ways[chosen], pool, mirror, incoming),
                 path: format!("{path}{}", query.unwrap_or_default()),
                 host: match &pool.host {
                     HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),
@@ -246,17 +267,6 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
             status: *status,
             location: None,
         },
-    }
-}
-
-/// How a server of the pool is chosen for this request while all of them are well.
-fn choice(pool: &PoolPlan, incoming: &Incoming) -> String {
-    let (stuck, first) = crate::stage::fetch::first_choice(pool, incoming);
-    let name = |index: usize| pool.servers[index].server.name.as_str();
-    match (stuck, first) {
-        (Some(index), _) => format!("{}, which its cookie names", name(index)),
-        (None, Some(index)) => format!("{}, by {}", name(index), pool.balance),
-        (None, None) => pool.balance.to_owned(),
     }
 }
 
