@@ -59,11 +59,11 @@ async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, entrance: &Entrance) {
     x.tally.begun = Begun::Yes;
     (x.incoming.began, x.incoming.unix_ms) = w.moment();
     let mut deadline = NEVER;
-    let answer = match decide(&mut x, conn, received, &mut deadline).await {
+    let mut answer = match decide(&mut x, conn, received, &mut deadline).await {
         Ok(answer) => answer,
         Err(fault) => rescue::answer(&mut x, conn, fault),
     };
-    deliver::run(&mut x, conn, answer, deadline).await;
+    deliver::run(&mut x, conn, &mut answer, deadline).await;
 }
 
 /// Finds the answer: from a rule of the route, or from an origin.

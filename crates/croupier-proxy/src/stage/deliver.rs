@@ -27,8 +27,14 @@ use crate::{
     relay::{Pump, Side},
 };
 
-/// Sends the answer and leaves the client connection fit for the next exchange, or closing.
-pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer, deadline: Tick) {
+/// Sends the answer and leaves the client connection fit for the next exchange, or closing. The
+/// answer is lent: futures keep what they are given twice.
+pub(crate) async fn run(
+    x: &mut Exchange,
+    conn: &mut ClientConn,
+    answer: &mut Answer,
+    deadline: Tick,
+) {
     // Bytes behind a request for a tunnel that did not come about were meant for the tunnel: they
     // are never read as a request (RFC 9931).
     if x.incoming.lawful.wants_websocket && !matches!(answer, Answer::Switch(_)) {
@@ -40,9 +46,11 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, answer: Answer,
     match answer {
         Answer::Dealt(dealt) => self::dealt(x, conn, dealt, deadline).await,
         Answer::Switch(dealt) => Box::pin(tunnel::run(x, conn, dealt)).await,
-        Answer::Made(made) => Box::pin(self::made(x, conn, &made)).await,
+        Answer::Made(made) => Box::pin(self::made(x, conn, made)).await,
         Answer::Silence => conn.close_after(),
     }
+    // Its server is free again, whatever the client still has to say.
+    *answer = Answer::Silence;
     settle_body(x, conn).await;
 }
 
@@ -98,7 +106,7 @@ fn send_fault(error: &NetError) -> Fault {
     }
 }
 
-async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadline: Tick) {
+async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadline: Tick) {
     // A client that waits for `100 Continue` and gets this instead may or may not send its body
     // now: nobody can say what its next bytes are.
     if x.incoming.lawful.expects_continue
@@ -114,16 +122,18 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     };
     conn.send_head(&dealt.head, dealt.body, declared, &lines);
     x.tally.status = dealt.head.status;
-    let promise = resume::promise(x, &dealt);
-    let mut ended = move_bodies(x, conn, &mut dealt, deadline).await;
+    let mut promise = None;
+    let mut ended = move_bodies(x, conn, dealt, deadline).await;
     while let Err(fault) = ended {
-        report::broke(x, &mut dealt, fault.code);
-        let Some(promise) = &promise else { break };
+        report::broke(x, dealt, fault.code);
         if !breaks_a_download(fault.code) {
             break;
         }
+        // Of the first answer: the others are parts.
+        promise = promise.or_else(|| resume::promise(x, dealt));
+        let Some(promise) = &promise else { break };
         // As often as servers break: each time there is less left to send.
-        let resuming = Box::pin(resume::run(x, conn, promise, &mut dealt, deadline));
+        let resuming = Box::pin(resume::run(x, conn, promise, dealt, deadline));
         let Some(rest) = resuming.await else {
             break;
         };
@@ -132,9 +142,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
         x.worker
             .local
             .take_back_response(std::mem::take(&mut dealt.head));
-        dealt = rest;
+        *dealt = rest;
         x.tally.server = Some(dealt.lease.busy().server().clone());
-        ended = move_bodies(x, conn, &mut dealt, deadline).await;
+        ended = move_bodies(x, conn, dealt, deadline).await;
     }
     x.tally.bytes_out = conn.wire.body_sent();
     if let Err(fault) = ended {
@@ -149,9 +159,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
         // dropped by `settle_body`.
         dealt.upload.stop();
     }
-    let Dealt { lease, head, .. } = dealt;
-    drop(lease);
-    x.worker.local.take_back_response(head);
+    x.worker
+        .local
+        .take_back_response(std::mem::take(&mut dealt.head));
 }
 
 /// Runs both bodies to their ends.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Tells the client of the switch, then joins the two connections.
-pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt) {
+pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt) {
     conn.send_switch(
         &dealt.head,
         &PassingLines {

@@ -6,12 +6,16 @@
 //! one hot key spills over to the next servers instead of drowning its own, and always to the
 //! same ones. The parts are by effective weight, so a server that starts slowly fills slowly.
 
-use super::{Candidates, Totals};
+use super::{Candidates, Totals, UNIT};
 use crate::pool::hash_key::mix;
 
 /// Preferences looked at before everybody is. Each finds a server unlike the last one in most
 /// cases, so this is reached when nine in ten are gone or full.
 const WALK_MAX: usize = 64;
+
+/// Below so many requests a server of full weight always has room: the mean of a quiet pool says
+/// nothing, and a browser's few parallel requests belong together.
+const FEW: u64 = 8;
 
 /// How much more than its part of the mean load a server may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,9 @@ impl Bound {
         let Some(percent) = self.percent else {
             return true;
         };
+        if u64::from(load) * u64::from(UNIT) < FEW * u64::from(weight.min(UNIT)) {
+            return true;
+        }
         // load < percent / 100 * (all loads + 1) * weight / all weights
         let own = u128::from(load) * 100 * u128::from(totals.weight);
         let part = u128::from(percent) * (u128::from(totals.load) + 1) * u128::from(weight);
