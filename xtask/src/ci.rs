@@ -24,6 +24,7 @@ pub(crate) fn run() -> Outcome<()> {
         "warnings",
     ])?;
     cargo(&["run", "--release", "--", "demo", "--once"])?;
+    cargo(&["xtask", "drill", "--short"])?;
     step("all holds");
     Ok(())
 }

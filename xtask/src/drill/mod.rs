@@ -45,11 +45,12 @@ fn clock_micros() -> u64 {
 /// `cargo xtask drill`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let options = Options::read(arguments)?;
-    process::require(&[
-        ("nginx", "nginx"),
-        ("haproxy", "haproxy"),
-        ("taskset", "util-linux"),
-    ])?;
+    let programs = [("nginx", "nginx"), ("haproxy", "haproxy")];
+    let mut needed: Vec<_> = (programs.into_iter())
+        .filter(|(program, _)| options.peers.contains(program))
+        .collect();
+    needed.push(("taskset", "util-linux"));
+    process::require(&needed)?;
     crate::bench::raise_descriptor_limit();
     let croupier = match (&options.croupier, options.peers.contains(&"croupier")) {
         (_, false) => None,
