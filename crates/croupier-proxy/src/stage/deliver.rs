@@ -115,13 +115,17 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     x.tally.status = dealt.head.status;
     let promise = resume::promise(x, &dealt);
     let mut ended = move_bodies(x, conn, &mut dealt, deadline).await;
+    let (mut resumes, mut resumed_at) = (0, None);
     while let Err(fault) = ended {
         report::broke(x, &mut dealt, fault.code);
         let Some(promise) = &promise else { break };
-        if !breaks_a_download(fault.code) {
+        // Servers that give a part, or only a head, each time would keep us for ever.
+        let at = Some(conn.wire.body_sent());
+        if !breaks_a_download(fault.code) || resumed_at == at || resumes == RESUMES_MAX {
             break;
         }
-        // As often as servers break: each time there is less left to send.
+        resumes += 1;
+        resumed_at = at;
         let Some(rest) = resume::run(x, conn, promise, &mut dealt, deadline).await else {
             break;
         };
@@ -150,6 +154,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, mut dealt: Dealt, deadli
     drop(lease);
     x.worker.local.take_back_response(head);
 }
+
+/// So often one download goes on at another server.
+const RESUMES_MAX: u32 = 16;
 
 /// Runs both bodies to their ends.
 async fn move_bodies(

@@ -167,7 +167,7 @@ fn a_reused_connection_that_dies_on_the_request_is_replaced_for_get_and_only_for
     assert_eq!(response.text(), "fresh");
     assert_eq!(origin.requests().last().unwrap().text(), "body");
     let before = origin.requests().len();
-    let response = client.request("PUT", "/", &[], &"x".repeat(100_000));
+    let response = client.request("PUT", "/", &[], "x".repeat(100_000));
     assert_eq!(response.status, 502);
     assert_eq!(origin.requests().len(), before + 1);
     proxy.wait_for_access(|line| line.contains("\"no_retry\":\"body>cap\""));

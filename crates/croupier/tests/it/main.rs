@@ -27,10 +27,14 @@ mod drain;
 mod failover;
 mod guard;
 mod headers;
+mod health;
 mod logs;
 mod metrics;
 mod names;
+mod queue;
 mod reload;
+mod resume;
+mod retry;
 mod reuse;
 mod routing;
 
