@@ -35,6 +35,9 @@ pub(crate) struct Tally {
     /// The server of the pool, by index, that the client is to stick to from now on.
     pub(crate) stick: Option<usize>,
     pub(crate) no_retry: &'static str,
+    /// The attempts that told the client to continue, and whose other interim heads it saw.
+    pub(crate) continued: Option<u32>,
+    pub(crate) hinted: Option<u32>,
     pub(crate) ttfb: Option<Duration>,
     pub(crate) connect: Option<Duration>,
     pub(crate) origin_ttfb: Option<Duration>,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use croupier_http::{Name, Version};
-use croupier_telemetry::{Finished, MethodLabel, ProtoVersion, Record, RouteSlot, Traceparent};
+use croupier_telemetry::{
+    Counter, Finished, MethodLabel, ProtoVersion, Record, RouteSlot, Traceparent,
+};
 
 use crate::{
     exchange::{Became, Exchange},
@@ -34,6 +36,9 @@ impl Exchange {
             bytes_in: self.tally.bytes_in,
             bytes_out: self.tally.bytes_out,
         });
+        if let Some(counter) = Counter::of_refused_retry(self.tally.no_retry) {
+            self.worker.cells.add(counter, 1);
+        }
         if let (Some(server), None) = (&self.tally.server, self.tally.fault) {
             self.worker.cells.server_exchange(server.slot, duration);
         }

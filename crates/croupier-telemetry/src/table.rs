@@ -194,10 +194,13 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     BytesOriginIn => Bytes ["origin", "in"];
     BytesOriginOut => Bytes ["origin", "out"];
     RetryRefusedAttempts => RetriesRefused ["attempts"];
-    RetryRefusedBodySent => RetriesRefused ["body-sent"];
+    RetryRefusedBody => RetriesRefused ["body>cap"];
     RetryRefusedMethod => RetriesRefused ["method"];
     RetryRefusedServers => RetriesRefused ["servers"];
     RetryRefusedBudget => RetriesRefused ["budget"];
+    RetryRefusedQueue => RetriesRefused ["queue"];
+    RetryRefusedOn => RetriesRefused ["on"];
+    RetryRefusedOff => RetriesRefused ["off"];
     ReloadSuccess => ConfigReloads ["success"];
     ReloadFailure => ConfigReloads ["failure"];
     Panics => Panics [];
@@ -217,10 +220,13 @@ impl Counter {
     pub fn of_refused_retry(reason: &str) -> Option<Self> {
         [
             Self::RetryRefusedAttempts,
-            Self::RetryRefusedBodySent,
+            Self::RetryRefusedBody,
             Self::RetryRefusedMethod,
             Self::RetryRefusedServers,
             Self::RetryRefusedBudget,
+            Self::RetryRefusedQueue,
+            Self::RetryRefusedOn,
+            Self::RetryRefusedOff,
         ]
         .into_iter()
         .find(|counter| counter.labels() == [reason])

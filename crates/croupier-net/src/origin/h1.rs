@@ -1,6 +1,7 @@
 //! An origin connection that speaks HTTP/1.
 
 use std::{
+    fmt::Debug,
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -49,6 +50,12 @@ pub struct RequestLine<'a> {
     pub websocket: bool,
 }
 
+/// What lives as long as a connection does, whatever thread it is on: whoever opened it counts
+/// with this when it closes.
+pub trait Guard: Debug + Send {}
+
+impl<T: Debug + Send> Guard for T {}
+
 /// A connection to a server of a pool.
 #[derive(Debug)]
 pub struct OriginConn {
@@ -61,6 +68,8 @@ pub struct OriginConn {
     interim: u32,
     pub(super) used: u32,
     pub(super) idle_since: Tick,
+    /// The last field: dropped when the socket is closed.
+    pub(super) guard: Option<Box<dyn Guard>>,
 }
 
 /// Writes what of a request head is not framing: the request line, `Host` and the fields.
@@ -87,7 +96,15 @@ impl OriginConn {
             interim: 0,
             used: 0,
             idle_since: 0,
+            guard: None,
         }
+    }
+
+    /// With something that is dropped when the connection has closed.
+    #[must_use]
+    pub fn guarded(mut self, guard: impl Guard + 'static) -> Self {
+        self.guard = Some(Box::new(guard));
+        self
     }
 
     /// Has it carried nothing yet?

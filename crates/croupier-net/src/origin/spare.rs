@@ -7,7 +7,7 @@ use std::{io, os::fd::AsFd as _, rc::Rc};
 use croupier_http::h1::chunked::ChunkLimits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::OriginConn;
+use super::{OriginConn, h1::Guard};
 use crate::{local::Local, timers::Tick, transport::Unwatched, wire::Moved};
 
 /// An idle connection that belongs to no thread.
@@ -18,17 +18,20 @@ pub struct Spare {
     last_body: Moved,
     used: u32,
     idle_since: Tick,
+    guard: Option<Box<dyn Guard>>,
 }
 
 impl OriginConn {
     /// Takes a connection at rest from its runtime; None, and it is closed, when it does not rest
     /// or the system refuses. One system call.
     #[must_use]
-    pub fn into_spare(self) -> Option<Spare> {
+    pub fn into_spare(mut self) -> Option<Spare> {
         if !self.is_reusable() {
             return None;
         }
         let (used, idle_since) = (self.used, self.idle_since);
+        // Outlives the socket on every way out.
+        let guard = self.guard.take();
         let chunks = self.wire.chunk_limits();
         let (stream, last_body) = self.wire.into_stream()?;
         Some(Spare {
@@ -37,6 +40,7 @@ impl OriginConn {
             last_body,
             used,
             idle_since,
+            guard,
         })
     }
 
@@ -45,7 +49,9 @@ impl OriginConn {
     /// # Errors
     /// What the operating system says; the connection is closed then.
     pub fn from_spare(spare: Spare, local: &Rc<Local>) -> io::Result<Self> {
+        let guard = spare.guard;
         let mut this = Self::on(spare.stream.watch()?, local, spare.chunks);
+        this.guard = guard;
         this.wire.continue_from(spare.last_body);
         this.used = spare.used;
         this.idle_since = spare.idle_since;

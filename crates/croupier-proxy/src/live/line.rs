@@ -72,9 +72,11 @@ impl<W> Line<W> {
         self.waiters.is_empty()
     }
 
-    /// A place until `deadline`; None when `bound` wait already. A newcomer counts as called,
-    /// so it looks once more for a server before it waits: what came free before it stood in
-    /// the line is not missed.
+    /// A place until `deadline`; None when `bound` wait already. A newcomer that is first counts
+    /// as called, so it looks once more for a server before it waits: what came free before it
+    /// stood in the line is not missed. One behind others does not take what they wait for:
+    /// while one of them waits there is nothing free, or another of them is called, and passes
+    /// the call on.
     pub fn enqueue(&mut self, priority: u8, deadline: u64, bound: usize) -> Option<Ticket> {
         if self.waiters.len() >= bound {
             return None;
@@ -84,10 +86,15 @@ impl<W> Line<W> {
             number: self.next,
         };
         self.next += 1;
+        let is_first = self.waiters.range(..ticket).next().is_none();
         let waiter = Waiter {
             deadline,
             heard: self.calls,
-            standing: Standing::Called,
+            standing: if is_first {
+                Standing::Called
+            } else {
+                Standing::Waiting
+            },
             wake: None,
         };
         self.waiters.insert(ticket, waiter);

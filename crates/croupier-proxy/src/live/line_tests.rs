@@ -8,7 +8,9 @@ use crate::live::seeds::for_each_seed;
 /// In the line and waiting; the wake is a number.
 fn waiting(line: &mut Line<u32>, priority: u8, deadline: u64, wake: u32) -> Ticket {
     let ticket = line.enqueue(priority, deadline, 100).unwrap();
-    line.back(ticket);
+    if line.standing(ticket) == Standing::Called {
+        line.back(ticket);
+    }
     assert_eq!(line.standing(ticket), Standing::Waiting);
     line.set_wake(ticket, wake);
     ticket
@@ -35,6 +37,31 @@ fn a_newcomer_looks_once_more_before_it_waits() {
         line.enqueue(0, 100, 1).is_some(),
         "its place was given back"
     );
+}
+
+#[test]
+fn a_newcomer_does_not_take_what_others_wait_for() {
+    let mut line = Line::default();
+    let first = waiting(&mut line, 1, 100, 1);
+    let behind = line.enqueue(1, 100, 9).unwrap();
+    assert_eq!(line.standing(behind), Standing::Waiting);
+    assert_eq!(line.wake_next(), Some(1));
+    let late = line.enqueue(1, 100, 9).unwrap();
+    assert_eq!(
+        line.standing(late),
+        Standing::Waiting,
+        "the first is about to look"
+    );
+    let urgent = line.enqueue(0, 100, 9).unwrap();
+    assert_eq!(
+        line.standing(urgent),
+        Standing::Called,
+        "nobody is before it"
+    );
+    line.back(urgent);
+    line.leave(first);
+    let before_behind = [urgent, behind].map(|ticket| line.standing(ticket));
+    assert_eq!(before_behind, [Standing::Called, Standing::Waiting]);
 }
 
 #[test]

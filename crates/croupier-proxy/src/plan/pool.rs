@@ -74,7 +74,8 @@ pub struct ServerPlan {
     pub weight: u32,
     /// 0 is asked first; at most [`ServerPlan::TIER_MAX`].
     pub tier: u8,
-    /// Attempts in flight, over all workers; 0: no limit.
+    /// Attempts in flight, over all workers; 0: no limit. Never more than `connections_max`,
+    /// since each has a connection for itself.
     pub requests_max: u32,
     /// Open connections, over all workers; 0: no limit.
     pub connections_max: u32,

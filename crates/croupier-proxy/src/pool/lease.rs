@@ -6,7 +6,7 @@ use std::rc::Rc;
 use croupier_net::origin::OriginConn;
 use croupier_telemetry::{Counter, ServerGauge};
 
-use super::idle::Idle;
+use super::idle::{Idle, Keeping};
 use crate::live::{Busy, Server};
 
 /// A borrowed connection to a server, and a place among its requests.
@@ -14,7 +14,7 @@ use crate::live::{Busy, Server};
 pub(crate) struct Lease {
     held: Option<(Box<OriginConn>, Busy)>,
     idle: Rc<Idle>,
-    idle_kept: usize,
+    keeping: Keeping,
 }
 
 impl Lease {
@@ -22,7 +22,7 @@ impl Lease {
         connection: Box<OriginConn>,
         busy: Busy,
         idle: &Rc<Idle>,
-        idle_kept: usize,
+        keeping: Keeping,
     ) -> Self {
         idle.cells
             .server_gauge(busy.server().slot, ServerGauge::Busy, 1);
@@ -33,7 +33,7 @@ impl Lease {
         Self {
             held: Some((connection, busy)),
             idle: Rc::clone(idle),
-            idle_kept,
+            keeping,
         }
     }
 
@@ -77,7 +77,7 @@ impl Drop for Lease {
         };
         self.count_out(busy.server());
         if connection.is_reusable() && !self.idle.local.is_draining() {
-            self.idle.keep(busy.server(), connection, self.idle_kept);
+            self.idle.keep(busy.server(), connection, self.keeping);
         }
     }
 }

@@ -123,16 +123,20 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadl
     conn.send_head(&dealt.head, dealt.body, declared, &lines);
     x.tally.status = dealt.head.status;
     let mut promise = None;
+    let (mut resumes, mut resumed_at) = (0, None);
     let mut ended = move_bodies(x, conn, dealt, deadline).await;
     while let Err(fault) = ended {
         report::broke(x, dealt, fault.code);
-        if !breaks_a_download(fault.code) {
+        // Servers that give a part, or only a head, each time would keep us for ever.
+        let at = Some(conn.wire.body_sent());
+        if !breaks_a_download(fault.code) || resumed_at == at || resumes == RESUMES_MAX {
             break;
         }
+        resumes += 1;
+        resumed_at = at;
         // Of the first answer: the others are parts.
         promise = promise.or_else(|| resume::promise(x, dealt));
         let Some(promise) = &promise else { break };
-        // As often as servers break: each time there is less left to send.
         let resuming = Box::pin(resume::run(x, conn, promise, dealt, deadline));
         let Some(rest) = resuming.await else {
             break;
@@ -163,6 +167,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadl
         .local
         .take_back_response(std::mem::take(&mut dealt.head));
 }
+
+/// So often one download goes on at another server.
+const RESUMES_MAX: u32 = 16;
 
 /// Runs both bodies to their ends.
 async fn move_bodies(

@@ -1,6 +1,6 @@
 //! The only spawn on the data plane: counts connections and contains panics.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use croupier_net::timers::{NEVER, ticks};
 use croupier_telemetry::{Counter, Gauge, Level, event};
@@ -9,7 +9,10 @@ use super::Worker;
 use crate::{
     live::{Busy, Door},
     plan::{PoolPlan, Times},
-    pool::mirror::{self, Place, RequestCopy, Terms},
+    pool::{
+        idle::Keeping,
+        mirror::{self, Place, RequestCopy, Terms},
+    },
 };
 
 /// How long a copy may take where the config sets no time: it holds memory and nobody waits for it.
@@ -88,13 +91,17 @@ pub(crate) fn mirror(
     };
     let limits = &worker.installed.borrow().plan.limits;
     let rests_max = limits.origin_idle.map_or(NEVER, ticks);
+    let mut servers = pool.servers.iter();
+    let server = servers.find(|plan| Arc::ptr_eq(&plan.server, busy.server()));
+    let connections_max = server.map_or(0, |plan| plan.connections_max);
     let terms = Terms {
         connect: times.connect.unwrap_or(MIRROR_TIME),
         response: times.response_head.unwrap_or(MIRROR_TIME),
         limits: limits.origin,
         interim_max: limits.interim_responses,
         idle_since: worker.local.timers.now().saturating_sub(rests_max),
-        idle_kept: pool.idle_kept,
+        keeping: Keeping::of(pool.idle_kept, connections_max),
+        connections_max,
     };
     let beside = Beside {
         worker: Rc::clone(worker),

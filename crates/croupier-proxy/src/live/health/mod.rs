@@ -268,14 +268,19 @@ impl Health {
     #[must_use]
     pub fn failed(&mut self, admit: Admit, failure: Failure, now: u64) -> Wish {
         // Many requests fail at once when a server dies: they are one failure.
-        if admit.epoch != self.epoch || self.policy.share == 0 {
+        if admit.epoch != self.epoch {
             return Wish::None;
         }
-        match (self.traffic, admit.role) {
+        let wish = match (self.traffic, admit.role) {
             (Traffic::Probation { .. }, Role::Probe) => Wish::Eject,
             (Traffic::In, _) => self.count(failure, now),
             _ => Wish::None,
+        };
+        // Where nobody is put aside it is still known who failed last.
+        if self.policy.share == 0 && wish != Wish::Recount {
+            return Wish::None;
         }
+        wish
     }
 
     fn count(&mut self, failure: Failure, now: u64) -> Wish {

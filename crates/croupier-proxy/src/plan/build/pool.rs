@@ -81,8 +81,16 @@ fn server(member: Member) -> ServerPlan {
         server: member.server,
         weight: u32::from(member.weight) * UNIT,
         tier: member.tier.min(ServerPlan::TIER_MAX),
-        requests_max: member.requests_max,
+        requests_max: least(member.requests_max, member.connections_max),
         connections_max: member.connections_max,
+    }
+}
+
+/// The lower of two bounds, 0 being none: a request in flight has a connection for itself.
+fn least(requests: u32, connections: u32) -> u32 {
+    match (requests, connections) {
+        (0, only) | (only, 0) => only,
+        (requests, connections) => requests.min(connections),
     }
 }
 

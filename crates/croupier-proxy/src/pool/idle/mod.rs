@@ -4,6 +4,9 @@
 //!  Busy --keep--> on this worker's shelf --not needed for two ticks--> spare --take, by anyone--> Busy
 //! ```
 //!
+//! Where connections are limited ([`Next::Anyone`]) one that rests is a spare at once: a worker
+//! that may not dial can have any that nobody uses.
+//!
 //! Kept for a short time only, below what common servers allow, so that we are the one who
 //! closes. Last in, first out: the warmest connection is used, the coldest becomes a spare
 //! ([`crate::live::Spares`] says why) or ages out. A worker alone has no spares.
@@ -57,6 +60,35 @@ pub(crate) enum Care {
     Usual,
     /// It could not: ask the kernel before.
     Special,
+}
+
+/// Who may use a connection that comes to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Its worker, while it needs it.
+    Own,
+    /// Any worker: the server's connections are limited.
+    Anyone,
+}
+
+/// How a connection is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping {
+    /// So many for each worker and server, the spares that it gave among them.
+    pub(crate) kept_max: usize,
+    pub(crate) next: Next,
+}
+
+impl Keeping {
+    /// At a server with at most `connections_max` connections; 0: no limit.
+    pub(crate) fn of(kept_max: usize, connections_max: u32) -> Self {
+        let next = if connections_max == 0 {
+            Next::Own
+        } else {
+            Next::Anyone
+        };
+        Self { kept_max, next }
+    }
 }
 
 fn identity(server: &Arc<Server>) -> usize {
@@ -120,13 +152,12 @@ impl Idle {
         None
     }
 
-    /// Keeps a connection for later, unless `kept_max` are kept already, the spares that this
-    /// worker gave among them.
+    /// Keeps a connection for later, unless enough are kept already.
     pub(crate) fn keep(
         &self,
         server: &Arc<Server>,
         mut connection: Box<OriginConn>,
-        kept_max: usize,
+        keeping: Keeping,
     ) {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.entry(identity(server)).or_insert_with(|| Shelf {
@@ -134,11 +165,23 @@ impl Idle {
             connections: Vec::new(),
             giver: Giver::default(),
         });
-        if shelf.connections.len() + shelf.giver.given() < kept_max && !server.is_retired() {
-            connection.rest(self.local.timers.now());
+        let kept = shelf.connections.len() + shelf.giver.given();
+        if kept >= keeping.kept_max || server.is_retired() {
+            return;
+        }
+        connection.rest(self.local.timers.now());
+        if keeping.next == Next::Own || self.is_alone() {
             shelf.connections.push(connection);
             self.count(server, 1);
+        } else if let Some(spare) = connection.into_spare() {
+            let given = server.spares.give(vec![spare], &shelf.giver);
+            self.count_spares(server, number(given));
         }
+    }
+
+    /// Is there no other worker?
+    fn is_alone(&self) -> bool {
+        self.live.workers.load(Ordering::Relaxed) < 2
     }
 
     /// Closes what rests since before `since`, is no longer quiet, or belongs to a server that no
@@ -147,7 +190,7 @@ impl Idle {
     pub(crate) fn sweep(&self, since: Tick) {
         let now = self.local.timers.now();
         let is_draining = self.local.is_draining();
-        let is_alone = self.live.workers.load(Ordering::Relaxed) < 2;
+        let is_alone = self.is_alone();
         self.shelves.borrow_mut().retain(|_, shelf| {
             let before = shelf.connections.len();
             let is_retired = shelf.server.is_retired();

@@ -55,7 +55,8 @@ impl Table {
                 let timer = idle.local.timers.timer();
                 let stream = dial(self.server.address(), NEVER, &timer).await.unwrap();
                 let connection = OriginConn::new(stream, &idle.local, &LIMITS);
-                idle.keep(&self.server, Box::new(connection), kept_max);
+                let keeping = Keeping::of(kept_max, 0);
+                idle.keep(&self.server, Box::new(connection), keeping);
             }
         }
     }

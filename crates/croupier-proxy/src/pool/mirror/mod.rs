@@ -28,8 +28,9 @@ use croupier_net::{
 use croupier_telemetry::Counter;
 
 use super::{
-    idle::{Care, Idle},
+    idle::{Care, Idle, Keeping},
     lease::Lease,
+    room::{self, Room},
 };
 use crate::live::Busy;
 
@@ -64,8 +65,10 @@ pub(crate) struct Terms {
     pub(crate) interim_max: u32,
     /// An idle connection is good when it rests since this tick.
     pub(crate) idle_since: Tick,
-    /// Idle connections kept for this worker and server.
-    pub(crate) idle_kept: usize,
+    /// How the connection is kept afterwards.
+    pub(crate) keeping: Keeping,
+    /// Connections the server may have; 0: no limit.
+    pub(crate) connections_max: u32,
 }
 
 /// The copies of one worker.
@@ -177,15 +180,24 @@ async fn borrow(
     timer: &Timer,
 ) -> Result<Lease, Failure> {
     let server = busy.server();
-    let connection = match idle.take(server, terms.idle_since, Care::Special) {
+    let which = (terms.idle_since, Care::Special);
+    let connection = match idle.take(server, which.0, which.1) {
         Some(connection) => connection,
         None => {
             let until = idle.local.timers.after(Some(terms.connect));
-            let stream = dial(server.address(), until, timer).await?;
-            Box::new(OriginConn::new(stream, &idle.local, &terms.limits))
+            let max = terms.connections_max;
+            match room::find(idle, server, max, which, timer, until).await {
+                None => return Err(Failure::Net),
+                Some(Room::Idle(connection)) => connection,
+                Some(Room::New(connected)) => {
+                    let stream = dial(server.address(), until, timer).await?;
+                    let connection = OriginConn::new(stream, &idle.local, &terms.limits);
+                    Box::new(connection.guarded(connected))
+                }
+            }
         }
     };
-    Ok(Lease::new(connection, busy, idle, terms.idle_kept))
+    Ok(Lease::new(connection, busy, idle, terms.keeping))
 }
 
 /// A copy whose answer is awaited.

@@ -22,7 +22,11 @@ const TERMS: Terms = Terms {
     limits: LIMITS,
     interim_max: 2,
     idle_since: 0,
-    idle_kept: 4,
+    keeping: Keeping {
+        kept_max: 4,
+        next: crate::pool::idle::Next::Own,
+    },
+    connections_max: 0,
 };
 
 struct Shadow {

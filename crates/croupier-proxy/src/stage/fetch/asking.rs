@@ -205,7 +205,17 @@ impl Asking<'_> {
             }
             100 if !self.x.incoming.lawful.expects_continue => Ok(false),
             _ if self.interim == Interim::Drop => Ok(false),
-            _ => {
+            status => {
+                // The client sees those of one server, whoever answers in the end.
+                let tally = &mut self.x.tally;
+                let seen = if status == 100 {
+                    &mut tally.continued
+                } else {
+                    &mut tally.hinted
+                };
+                if *seen.get_or_insert(tally.attempts) != tally.attempts {
+                    return Ok(false);
+                }
                 self.conn.send_interim(
                     response,
                     &PassingLines {

@@ -22,9 +22,10 @@ use crate::{
     live::Busy,
     plan::{HostRule, PoolPlan, ServerPlan, Way},
     pool::{
-        idle::Care,
+        idle::{Care, Keeping},
         lease::Lease,
         retry::{Repeatable, Sent},
+        room::{self, Room},
     },
     relay::upload::Upload,
     stage::outgoing::RequestLines,
@@ -96,7 +97,8 @@ pub(super) async fn run(
         Ok(connection) => connection,
         Err(fault) => return Err(unsent(fault, busy)),
     };
-    let mut lease = Lease::new(connection, busy, &x.worker.idle, ask.pool.idle_kept);
+    let keeping = Keeping::of(ask.pool.idle_kept, ask.plan.connections_max);
+    let mut lease = Lease::new(connection, busy, &x.worker.idle, keeping);
     if let Err(fault) = send_head(x, ask, &mut lease) {
         return Err(unsent(fault, lease.give_up()));
     }
@@ -180,32 +182,40 @@ async fn borrow(
 ) -> Result<Box<OriginConn>, Fault> {
     let worker = &x.worker;
     let server = &ask.plan.server;
-    if ask.line == Line::Any {
-        let idle = x.plan().limits.origin_idle;
-        let since = worker
-            .local
-            .timers
-            .now()
-            .saturating_sub(idle.map_or(NEVER, ticks));
-        let care = match ask.repeatable {
-            Repeatable::Yes => Care::Usual,
-            Repeatable::No => Care::Special,
-        };
-        if let Some(connection) = worker.idle.take(server, since, care) {
-            return Ok(connection);
-        }
+    let timers = &worker.local.timers;
+    let idle = x.plan().limits.origin_idle;
+    let since = timers.now().saturating_sub(idle.map_or(NEVER, ticks));
+    let care = match ask.repeatable {
+        Repeatable::Yes => Care::Usual,
+        Repeatable::No => Care::Special,
+    };
+    if ask.line == Line::Any
+        && let Some(connection) = worker.idle.take(server, since, care)
+    {
+        return Ok(connection);
     }
     let time = ask.way.times.connect;
     let began = Instant::now();
-    let timers = &worker.local.timers;
     let until = timers.after(time).min(deadline);
+    let max = ask.plan.connections_max;
+    if ask.line == Line::Fresh && max > 0 {
+        // What rests may be as dead as the one before, and is in the way of a new one.
+        worker.idle.forget(server);
+    }
+    let room = room::find(&worker.idle, server, max, (since, care), &conn.timer, until);
+    let connected = match room.await {
+        Some(Room::New(connected)) => connected,
+        Some(Room::Idle(connection)) => return Ok(connection),
+        None => return Err(Code::ProxyPoolBusy.into()),
+    };
     let dialling = Box::pin(dial(server.address(), until, &conn.timer)); // rare, and large
     let transport = dialling.await.map_err(|error| match error {
         NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
         error => connect_fault(&error),
     })?;
     x.tally.connect = Some(began.elapsed());
-    let connection = OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin);
+    let connection =
+        OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin).guarded(connected);
     // Who speaks before it is asked would answer the wrong question.
     if !connection.is_quiet() {
         return Err(Code::OriginHeadMalformed.into());

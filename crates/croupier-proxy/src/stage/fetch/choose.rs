@@ -136,6 +136,20 @@ pub(crate) fn copy_to(x: &Exchange, way: &Way) -> Option<(usize, Busy)> {
     pick(x, way, &wishes, but)
 }
 
+/// A server for a request that comes. Not before those that wait already.
+pub(super) fn first(
+    x: &Exchange,
+    way: &Way,
+    wishes: &Wishes,
+    but: But<'_>,
+) -> Option<(usize, Busy)> {
+    let pool = x.installed.plan.pool(way.pool);
+    if pool.live.queue().waiting() > 0 && may_wait(x, pool) {
+        return None;
+    }
+    pick(x, way, wishes, but)
+}
+
 /// A server that may be asked now, and a place among its requests.
 pub(super) fn pick(
     x: &Exchange,
@@ -354,7 +368,8 @@ pub(super) async fn wait(
             if waiting.poll_called(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            if conn.wire.has_received_all() && conn.wire.poll_gone(cx).is_ready() {
+            // A body that arrives meanwhile is read ahead a little, so that who leaves is noticed.
+            if conn.wire.poll_gone(cx).is_ready() {
                 return Poll::Ready(Err(Code::ClientGone));
             }
             conn.timer.arm(until.min(deadline));

@@ -34,9 +34,12 @@ use super::{
 };
 use crate::{
     exchange::Exchange,
-    live::{Busy, Server},
+    live::{Busy, Connected, Server},
     plan::{LimitsPlan, Times},
-    pool::{idle::Care, lease::Lease},
+    pool::{
+        idle::{Care, Keeping},
+        lease::Lease,
+    },
     stage::outgoing::RequestLines,
     worker::Worker,
 };
@@ -148,7 +151,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
         busy,
         (head, x.incoming.head.method),
         (ask.way.times, x.plan().limits),
-        ask.pool.idle_kept,
+        (ask.pool.idle_kept, plan.connections_max),
     );
     let task = tokio::task::spawn_local(async move {
         let answered = second.await;
@@ -167,7 +170,7 @@ async fn ask_second(
     busy: Busy,
     (head, method): (Vec<u8>, Method),
     (times, limits): (Times, LimitsPlan),
-    idle_kept: usize,
+    (idle_kept, connections_max): (usize, u32),
 ) -> Option<Answered> {
     let began = Instant::now();
     let timers = &worker.local.timers;
@@ -178,11 +181,14 @@ async fn ask_second(
         Some(connection) => connection,
         None => {
             let until = timers.after(times.connect);
+            let connected = Connected::open(busy.server(), connections_max)?;
             let stream = dial(busy.server().address(), until, &timer).await.ok()?;
-            Box::new(OriginConn::new(stream, &worker.local, &limits.origin))
+            let connection = OriginConn::new(stream, &worker.local, &limits.origin);
+            Box::new(connection.guarded(connected))
         }
     };
-    let mut lease = Lease::new(connection, busy, &worker.idle, idle_kept);
+    let keeping = Keeping::of(idle_kept, connections_max);
+    let mut lease = Lease::new(connection, busy, &worker.idle, keeping);
     let origin = lease.connection();
     origin.send_encoded(&head, BodyLen::None);
     timer.arm(timers.after(times.response_head));

@@ -67,7 +67,7 @@ pub(crate) async fn run(
         .ok_or(Code::ProxyInternal)?;
     let mirror = route.and_then(|route| route.mirror.as_deref());
     let mut trial = Trial::new(x, way, installed.plan.pool(way.pool), mirror);
-    let mut next = choose::pick(x, way, &trial.wishes, trial.but());
+    let mut next = choose::first(x, way, &trial.wishes, trial.but());
     loop {
         let (index, busy) = match next.take() {
             Some(picked) => picked,
@@ -173,7 +173,8 @@ impl<'a> Trial<'a> {
         Progress {
             attempts: x.tally.attempts,
             reached: self.reached,
-            retries_max: self.way.retry.as_ref().map_or(0, |retry| retry.max),
+            // No retries at all have a reason of their own.
+            retries_max: (self.way.retry.as_ref()).map_or(u32::MAX, |retry| retry.max),
             sent,
             repeatable: self.repeatable,
             body: if self.upload.is_repeatable() {
@@ -206,7 +207,9 @@ impl<'a> Trial<'a> {
             hedge: self.hedge(x),
             line: self.line,
             repeatable: self.repeatable,
-            may_leave: may_retry(Code::OriginGone, self.progress(x, Sent::Head)).is_ok(),
+            may_leave: (self.way.retry.as_ref())
+                .is_some_and(|retry| retry.covers(Code::OriginGone))
+                && may_retry(Code::OriginGone, self.progress(x, Sent::Head)).is_ok(),
             interim: Interim::Pass,
             extra: &[],
         };

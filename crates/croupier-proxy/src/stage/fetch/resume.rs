@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use croupier_http::rules::resume::Promise;
+use croupier_http::{BodyLen, rules::resume::Promise};
 use croupier_net::{client::ClientConn, timers::Tick};
 use croupier_telemetry::{Level, event};
 
@@ -25,7 +25,8 @@ use crate::{
 pub(crate) fn promise(x: &Exchange, dealt: &Dealt) -> Option<Promise> {
     let incoming = &x.incoming;
     let pool = x.plan().pool(x.way()?.pool);
-    if !pool.resumes || !incoming.head.method.is_idempotent() {
+    // A request body is gone when its answer breaks.
+    if !pool.resumes || incoming.lawful.body != BodyLen::None {
         return None;
     }
     let (method, asked) = (incoming.head.method, &incoming.head.fields);

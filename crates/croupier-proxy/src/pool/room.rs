@@ -1,0 +1,55 @@
+//! Room for one more connection to a server. Where connections are limited a request in flight
+//! has one for sure, since there are never more requests than connections: when the count says
+//! otherwise, some are idle, or about to close.
+
+use std::{future::poll_fn, sync::Arc, task::Poll};
+
+use croupier_net::{
+    origin::OriginConn,
+    timers::{Tick, Timer},
+};
+
+use super::idle::{Care, Idle};
+use crate::live::{Connected, Server};
+
+/// What there is room for.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// A new connection, counted from now on.
+    New(Connected),
+    /// None, but an idle one came to hand.
+    Idle(Box<OriginConn>),
+}
+
+/// Looks each tick until there is room for one more than now, of `max` (0: no limit), or an
+/// idle connection that was laid to rest after `since`; None when there is none until `until`.
+pub(crate) async fn find(
+    idle: &Idle,
+    server: &Arc<Server>,
+    max: u32,
+    (since, care): (Tick, Care),
+    timer: &Timer,
+    until: Tick,
+) -> Option<Room> {
+    loop {
+        if let Some(connected) = Connected::open(server, max) {
+            return Some(Room::New(connected));
+        }
+        if let Some(connection) = idle.take(server, since, care) {
+            return Some(Room::Idle(connection));
+        }
+        let now = idle.local.timers.now();
+        if now >= until {
+            return None;
+        }
+        timer.arm(now + 1);
+        poll_fn(|cx| {
+            if timer.is_expired(cx) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
