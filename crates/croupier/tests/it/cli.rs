@@ -267,7 +267,7 @@ balance   two-choices: of two drawn, the one with fewer requests in flight
 retry     at most 2 more attempts, on connect, closed, timeout, malformed, 502,
           503, 504
 health    by its traffic alone
-queue     up to 256 requests wait for a free server, 2s at most
+queue     up to 1024 requests wait for a free server, 2s at most
 path      /api/hats?a=b
 host      shop.example.com:8080
 to origin X-Shop: 1
@@ -388,7 +388,7 @@ balance   round-robin: each in turn
 sticky    its answer sets the cookie `seat`, which leads back
 retry     never
 health    by its traffic alone
-queue     up to 256 requests wait for a free server, 2s at most
+queue     up to 1024 requests wait for a free server, 2s at most
 mirror    2.5% of requests also go to `shadow`"
     );
     let with_seat = format!("{canary}; seat=x");

@@ -307,6 +307,7 @@ fn an_srv_record_says_who_is_asked_how_often_and_who_only_in_need() {
         RecordKind::Srv,
         DnsAnswer::Records(1, records),
     );
+    proxy.wait_for_log(|line| line.contains("pool.name.changed") && line.contains("removed=127"));
     assert!(wait_until(SOON, || client.get("/").text() == "light"));
     for _ in 0..4 {
         assert_eq!(client.get("/").text(), "light");
