@@ -37,3 +37,11 @@ pub enum BodyLen {
     /// Bytes until the connection closes; responses only.
     UntilClose,
 }
+
+impl BodyLen {
+    /// Is there certainly not one byte?
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        matches!(self, Self::None | Self::Length(0))
+    }
+}

@@ -114,7 +114,7 @@ metrics! {
     MirrorSent Counter "croupier_mirror_sent_total" []
         "requests" "Copies of requests that a shadow pool was asked with.";
     MirrorDropped Counter "croupier_mirror_dropped_total" []
-        "requests" "Copies that were not sent because too many were under way.";
+        "requests" "Copies that were not sent: too many under way, no shadow server free, or a body too large or not whole yet.";
     MirrorFailures Counter "croupier_mirror_failures_total" []
         "requests" "Copies that were sent, or were to be, and got no whole answer.";
     ServerRetries Counter "croupier_server_retries_total" ["pool"]

@@ -1,13 +1,13 @@
 //! Workers that share one server's connections, without threads: each has its own shelf and clock.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};
 use croupier_net::{address::Address, dial::dial, origin::h1::OriginLimits, timers::NEVER};
 use croupier_telemetry::render;
 
 use super::*;
-use crate::live::Place;
+use crate::live::{Place, seeds::for_each_seed};
 
 pub(in crate::pool) const LIMITS: OriginLimits = OriginLimits {
     head: HeadLimits {
@@ -188,5 +188,74 @@ fn a_draining_worker_closes_the_spares() {
         table.tick(3, 0);
         assert_eq!(table.counts(), (0, 0));
         assert!(table.server.spares.is_empty());
+    });
+}
+
+/// A connection at rest: nobody else rests since the same tick.
+struct Resting {
+    since: Tick,
+    peer: Option<TcpStream>,
+}
+
+/// Whatever three workers do with one server's connections: who takes one gets a connection that
+/// rests, is young, and lives; none is given twice; and never more rest than may.
+#[test]
+fn no_story_gives_away_a_connection_twice_or_dead() {
+    const KEPT_MAX: usize = 3;
+    const YOUNG: Tick = 12;
+    for_each_seed(24, |dice| {
+        play(async {
+            let table = Table::new(3);
+            let mut resting: Vec<Resting> = Vec::new();
+            for now in 1..160 {
+                let worker = dice.usize(..3);
+                let since = now.saturating_sub(YOUNG);
+                for idle in &table.workers {
+                    idle.local.timers.advance(now);
+                }
+                match dice.u32(..10) {
+                    0..4 => {
+                        let idle = &table.workers[worker];
+                        let timer = idle.local.timers.timer();
+                        let stream = dial(table.server.address(), NEVER, &timer).await.unwrap();
+                        let (peer, _) = table.listener.accept().unwrap();
+                        let connection = Box::new(OriginConn::new(stream, &idle.local, &LIMITS));
+                        idle.keep(&table.server, connection, Keeping::of(KEPT_MAX, 0));
+                        let peer = Some(peer);
+                        resting.push(Resting { since: now, peer });
+                    }
+                    4..7 => {
+                        let idle = &table.workers[worker];
+                        if let Some(taken) = idle.take(&table.server, since, Care::Special) {
+                            let since_then = taken.idle_since();
+                            assert!(since_then >= since, "too old");
+                            let at = resting.iter().position(|one| one.since == since_then);
+                            let one = resting.swap_remove(at.expect("it was given before"));
+                            assert!(one.peer.is_some(), "its peer has closed it");
+                        }
+                    }
+                    7 => {
+                        if !resting.is_empty() {
+                            let dies = dice.usize(..resting.len());
+                            resting[dies].peer = None;
+                        }
+                    }
+                    8 => table.workers[worker].sweep(since),
+                    _ => {
+                        if dice.u32(..8) == 0 {
+                            table.workers[worker].forget(&table.server);
+                        }
+                    }
+                }
+                let (idle, spare) = table.counts();
+                assert!(idle <= 3 * KEPT_MAX && spare <= idle, "{idle} rest, {spare} spare");
+            }
+            for idle in &table.workers {
+                idle.local.drain();
+                idle.sweep(0);
+                idle.forget(&table.server);
+            }
+            assert_eq!(table.counts(), (0, 0));
+        });
     });
 }

@@ -225,7 +225,7 @@ impl<'a> Trial<'a> {
     /// When a second server is asked beside the first one.
     fn hedge(&self, x: &Exchange) -> Option<HedgeAfter> {
         let first = x.tally.attempts == 1 && self.repeatable == Repeatable::Yes;
-        let plain = x.incoming.lawful.body == BodyLen::None && !x.incoming.lawful.wants_websocket;
+        let plain = x.incoming.lawful.body.is_empty() && !x.incoming.lawful.wants_websocket;
         self.way.hedge.filter(|_| first && plain)
     }
 
@@ -275,6 +275,7 @@ impl<'a> Trial<'a> {
         if fault.code == Code::OriginReusedClosed && !is_out {
             self.line = Line::Fresh;
         } else {
+            self.line = Line::Any;
             self.tried.push(index);
         }
         let next = match &self.owes {
@@ -282,11 +283,11 @@ impl<'a> Trial<'a> {
             Some(_) => None,
         };
         // Who has nobody left to ask waits for a server that comes back. A lost connection may
-        // be the first that is heard of a server's end: it is asked again, but after a pause.
-        let lost = is_of_connection(fault.code);
-        self.pauses = !(cost == Cost::Free || is_out);
-        let waits = (!self.pauses || lost) && choose::may_wait(x, self.pool);
-        if next.is_none() && !waits {
+        // be the first that is heard of a server's end. One that is not known to be out is asked
+        // again after a pause only.
+        let waits = cost == Cost::Free || is_out || is_of_connection(fault.code);
+        self.pauses = !is_out;
+        if next.is_none() && !(waits && choose::may_wait(x, self.pool)) {
             return refused(x, "servers");
         }
         x.failed(fault);

@@ -10,7 +10,7 @@ use crate::{
     fault::Code,
     live::{Busy, health::Failure},
     plan::PoolPlan,
-    pool::pick::peak_ewma,
+    pool::pick::{Picker, peak_ewma},
 };
 
 /// It was answered: that speaks for the server, unless the answer says that it could not do it.
@@ -27,9 +27,12 @@ pub(super) fn answered(
         503 => "status.503",
         504 => "status.504",
         _ => {
-            let server = busy.server();
-            let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-            server.set_latency(peak_ewma::next(server.latency(), micros, now));
+            // A request with a body takes as long as its client does to send it.
+            if matches!(pool.picker, Picker::Ewma) && x.incoming.lawful.body.is_empty() {
+                let server = busy.server();
+                let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+                server.set_latency(peak_ewma::next(server.latency(), micros, now));
+            }
             return pool.live.succeeded(busy, now);
         }
     };

@@ -26,7 +26,7 @@ pub(crate) fn promise(x: &Exchange, dealt: &Dealt) -> Option<Promise> {
     let incoming = &x.incoming;
     let pool = x.plan().pool(x.way()?.pool);
     // A request body is gone when its answer breaks.
-    if !pool.resumes || incoming.lawful.body != BodyLen::None {
+    if !pool.resumes || !incoming.lawful.body.is_empty() {
         return None;
     }
     let (method, asked) = (incoming.head.method, &incoming.head.fields);
