@@ -128,6 +128,19 @@ fn a_download_that_is_cut_goes_on_elsewhere() {
 }
 
 #[test]
+fn a_request_that_says_it_has_no_body_has_none() {
+    let body = pattern(SIZE);
+    let bad = breaking(body.clone(), 100_000, Reply::reset());
+    let good = honest(body.clone());
+    let proxy = dealing_to(&[&bad, &good], "");
+    let mut client = Client::connect(proxy.address());
+    client.send("GET /file HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    let response = client.read_response();
+    assert_eq!(difference(&response.body, &body), None);
+    assert!(response.is_complete());
+}
+
+#[test]
 fn a_download_survives_several_cuts() {
     let body = pattern(SIZE);
     let origins: Vec<_> = (0..3)

@@ -207,7 +207,7 @@ fn no_story_gives_away_a_connection_twice_or_dead() {
         play(async {
             let table = Table::new(3);
             let mut resting: Vec<Resting> = Vec::new();
-            for now in 1..160 {
+            for now in 1..160_u64 {
                 let worker = dice.usize(..3);
                 let since = now.saturating_sub(YOUNG);
                 for idle in &table.workers {
@@ -248,7 +248,10 @@ fn no_story_gives_away_a_connection_twice_or_dead() {
                     }
                 }
                 let (idle, spare) = table.counts();
-                assert!(idle <= 3 * KEPT_MAX && spare <= idle, "{idle} rest, {spare} spare");
+                assert!(
+                    idle <= 3 * KEPT_MAX && spare <= idle,
+                    "{idle} rest, {spare} spare"
+                );
             }
             for idle in &table.workers {
                 idle.local.drain();

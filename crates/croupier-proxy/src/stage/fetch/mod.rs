@@ -15,7 +15,6 @@ pub(crate) mod resume;
 use std::{rc::Rc, sync::Arc};
 
 use croupier_config::model::HedgeAfter;
-use croupier_http::BodyLen;
 use croupier_net::{client::ClientConn, timers::Tick};
 
 use self::{

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use croupier_http::{BodyLen, rules::resume::Promise};
+use croupier_http::rules::resume::Promise;
 use croupier_net::{client::ClientConn, timers::Tick};
 use croupier_telemetry::{Level, event};
 
