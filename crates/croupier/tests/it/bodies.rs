@@ -817,7 +817,10 @@ fn a_server_that_fails_far_into_an_upload_is_told_of_once() {
     let other = Origin::start(|_| Reply::ok("never asked"));
     let proxy = start(&config_with(
         "workers = 1",
-        &format!("proxy = [\"{address}\", \"{}\"]", other.address()),
+        &format!(
+            "pool = \"app\"\n[pool.app]\nservers = [\"{address}\", {{ address = \"{}\", backup = true }}]",
+            other.address()
+        ),
     ));
     let mut client = ask(
         proxy.address(),
