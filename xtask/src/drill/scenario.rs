@@ -196,7 +196,11 @@ impl Scenario {
             // Time to live and a second, as promised.
             Kind::Names => vec![
                 step(from, 0, Act::Unlist),
-                step(from + Duration::from_secs(2), 0, Act::Kill),
+                step(
+                    from + Duration::from_secs(2).min(lasts * 2 / 3),
+                    0,
+                    Act::Kill,
+                ),
                 step(until, 0, Act::Start),
                 step(until, 0, Act::List),
             ],
@@ -286,7 +290,7 @@ mod tests {
                 }
                 for server in 0..SERVERS {
                     let last = steps.iter().rfind(|step| step.server == server);
-                    let well = [Act::Start, Act::Continue, Act::Turn(Fault::None)];
+                    let well = [Act::Start, Act::Continue, Act::List, Act::Turn(Fault::None)];
                     assert!(last.is_none_or(|step| well.contains(&step.act)), "{name}");
                 }
             }
