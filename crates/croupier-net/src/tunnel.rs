@@ -16,26 +16,78 @@ struct Way {
     shut: bool,
 }
 
+/// An end of a tunnel.
+pub trait End {
+    /// Takes what was read ahead of the switch; it goes first.
+    fn ahead(&mut self) -> Buffer;
+
+    /// Reads into `held`, which is empty. `Ok(0)` is the end. Holds no block while it waits.
+    fn poll_read(&mut self, cx: &mut Context<'_>, held: &mut Buffer) -> Poll<io::Result<usize>>;
+
+    /// Writes once.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Says that nothing more will be sent.
+    fn shut_down(&mut self);
+
+    /// Gives an empty buffer's block back.
+    fn release(&mut self, held: &mut Buffer);
+}
+
+impl End for Wire {
+    fn ahead(&mut self) -> Buffer {
+        std::mem::take(&mut self.input)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, held: &mut Buffer) -> Poll<io::Result<usize>> {
+        ready!(self.io.poll_readable(cx))?;
+        let room = held.room(Size::Page, &self.local.buffers);
+        let result = self.io.poll_read(cx, room);
+        if result.is_pending() {
+            held.release(&self.local.buffers);
+        }
+        let count = ready!(result)?;
+        held.filled(count);
+        self.traffic().received(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let count = ready!(self.io.poll_write(cx, bytes))?;
+        self.traffic().sent(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn shut_down(&mut self) {
+        // The peer may be gone already; its own read will tell.
+        let _ = self.io.shutdown_write();
+    }
+
+    fn release(&mut self, held: &mut Buffer) {
+        held.release(&self.local.buffers);
+    }
+}
+
 /// Two connections joined byte by byte. Each side may stop sending before the other.
 #[derive(Debug)]
-pub struct Tunnel<'a> {
-    client: &'a mut Wire,
-    origin: &'a mut Wire,
+pub struct Tunnel<'a, C, O> {
+    client: &'a mut C,
+    origin: &'a mut O,
     up: Way,
     down: Way,
     /// Bytes moved from the client and from the origin.
     pub moved: (u64, u64),
 }
 
-impl<'a> Tunnel<'a> {
-    /// Joins two connections. What was read ahead of the switch goes first.
-    pub fn new(client: &'a mut Wire, origin: &'a mut Wire) -> Self {
+impl<'a, C: End, O: End> Tunnel<'a, C, O> {
+    /// Joins two connections.
+    pub fn new(client: &'a mut C, origin: &'a mut O) -> Self {
         let up = Way {
-            held: std::mem::take(&mut client.input),
+            held: client.ahead(),
             ..Way::default()
         };
         let down = Way {
-            held: std::mem::take(&mut origin.input),
+            held: origin.ahead(),
             ..Way::default()
         };
         Self {
@@ -77,39 +129,28 @@ const ROUNDS_MAX: usize = 16;
 fn poll_way(
     cx: &mut Context<'_>,
     way: &mut Way,
-    from: &mut Wire,
-    to: &mut Wire,
+    from: &mut impl End,
+    to: &mut impl End,
     moved: &mut u64,
 ) -> Poll<io::Result<()>> {
     for _ in 0..ROUNDS_MAX {
         while !way.held.is_empty() {
-            let count = ready!(to.io.poll_write(cx, way.held.bytes()))?;
+            let count = ready!(to.poll_write(cx, way.held.bytes()))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             way.held.consume(count);
             *moved += count as u64;
-            to.traffic().sent(count);
         }
-        way.held.release(&from.local.buffers);
+        from.release(&mut way.held);
         if way.ended {
             if !way.shut {
                 way.shut = true;
-                // The peer may be gone already; its own read will tell.
-                let _ = to.io.shutdown_write();
+                to.shut_down();
             }
             return Poll::Ready(Ok(()));
         }
-        ready!(from.io.poll_readable(cx))?;
-        let room = way.held.room(Size::Page, &from.local.buffers);
-        let result = from.io.poll_read(cx, room);
-        if result.is_pending() {
-            way.held.release(&from.local.buffers);
-        }
-        let count = ready!(result)?;
-        way.held.filled(count);
-        way.ended = count == 0;
-        from.traffic().received(count);
+        way.ended = ready!(from.poll_read(cx, &mut way.held))? == 0;
     }
     cx.waker().wake_by_ref();
     Poll::Pending

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use croupier_net::client::ClientConn;
+use croupier_net::client::ClientStream;
 use croupier_telemetry::{Gauge, event};
 
 use crate::{
@@ -68,11 +68,11 @@ impl Exchange {
     /// Begins one; pins the plan for as long as it lives.
     pub(crate) fn open(
         worker: &Rc<Worker>,
-        conn: &ClientConn,
+        conn: &ClientStream,
         (installed, listener): (Rc<Installed>, usize),
     ) -> Self {
         let (began, unix_ms) = worker.last_moment();
-        let peer_ip = conn.peer.ip;
+        let peer_ip = conn.peer().ip;
         let incoming = Incoming {
             head: worker.local.lend_request(),
             target: worker.lend_target(),

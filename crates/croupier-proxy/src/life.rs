@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use croupier_net::{
     NetError,
-    client::ClientConn,
+    client::{ClientConn, ClientStream},
     timers::{NEVER, Tick},
 };
 
@@ -29,23 +29,24 @@ use crate::{
 pub(crate) fn connection(
     w: Rc<Worker>,
     entrance: Rc<Entrance>,
-    mut conn: ClientConn,
+    conn: ClientConn,
     seat: Seat,
 ) -> impl Future<Output = ()> {
     async move {
+        let mut client = ClientStream::H1(conn);
         // `is_next` ends when the client leaves, falls idle, or when this worker drains.
-        while conn.is_next(w.client_times()).await {
+        while client.is_next(w.client_times()).await {
             // Boxed, so that an idle connection is as small as what it waits with.
-            Box::pin(exchange(&w, &mut conn, &entrance)).await;
+            Box::pin(exchange(&w, &mut client, &entrance)).await;
         }
         let (bytes_max, time) = w.drain_limits();
-        Box::pin(conn.close(bytes_max, time)).await;
+        Box::pin(client.close(bytes_max, time)).await;
         drop(seat);
     }
 }
 
 /// One request and its answer.
-async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, entrance: &Entrance) {
+async fn exchange(w: &Rc<Worker>, conn: &mut ClientStream, entrance: &Entrance) {
     let mut x = Exchange::open(w, conn, entrance.plan(w)); // pins the plan for as long as it lives
     let limits = x.plan().limits.client;
     let received = conn.read_head(&limits, &mut x.incoming.head).await;
@@ -69,7 +70,7 @@ async fn exchange(w: &Rc<Worker>, conn: &mut ClientConn, entrance: &Entrance) {
 /// Finds the answer: from a rule of the route, or from an origin.
 async fn decide(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     received: Result<(), NetError>,
     deadline: &mut Tick,
 ) -> Result<Answer, Fault> {

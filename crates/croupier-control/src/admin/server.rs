@@ -11,7 +11,7 @@ use croupier_http::{
 use croupier_net::{
     Local,
     address::{Address, Peer},
-    client::{ClientConn, h1::ClientLimits},
+    client::{ClientConn, ClientStream, h1::ClientLimits},
     listen::{Listener, bind},
     side::Outgoing,
     timers::{TICK, ticks},
@@ -90,7 +90,7 @@ async fn accept(listener: Listener, face: Rc<Face>, door: Door) {
 }
 
 async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, door: Door) {
-    let mut conn = ClientConn::new(io, peer, local, &LIMITS);
+    let mut conn = ClientStream::H1(ClientConn::new(io, peer, local, &LIMITS));
     let mut head = RequestHead::default();
     let mut target = Target::default();
     while conn.is_next(LIMITS.times()).await {
@@ -157,12 +157,12 @@ impl Outgoing for Lines<'_> {
     }
 }
 
-async fn answer(conn: &mut ClientConn, method: Method, status: u16, body: &str) {
+async fn answer(conn: &mut ClientStream, method: Method, status: u16, body: &str) {
     answer_as(conn, method, (status, "text/plain"), body).await;
 }
 
 async fn answer_as(
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     method: Method,
     (status, content_type): (u16, &str),
     body: &str,

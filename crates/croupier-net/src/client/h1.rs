@@ -20,7 +20,7 @@ use crate::{
     address::Peer,
     error::NetError,
     local::Local,
-    side::{Outgoing, Sink, Source},
+    side::Outgoing,
     timers::Timer,
     transport::Transport,
     wire::{End, Wire},
@@ -66,7 +66,7 @@ const FIRST_TIME_DRAINING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ClientConn {
     /// The bytes and bodies.
-    pub wire: Wire,
+    pub(crate) wire: Wire,
     /// The one deadline of this connection.
     pub timer: Timer,
     /// Who is there.
@@ -305,83 +305,6 @@ impl ClientConn {
         encode::status_line(out, head);
         fields.lines(&mut |name, value| encode::field(out, name, value));
         out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
-    }
-
-    /// Sends a whole body and ends it, within `time` of the last progress.
-    ///
-    /// # Errors
-    /// When the client takes no bytes for that long, or has left.
-    pub async fn send_whole(
-        &mut self,
-        body: &[u8],
-        time: Option<Duration>,
-    ) -> Result<(), NetError> {
-        let mut rest = body;
-        self.timer.arm(self.wire.local.timers.after(time));
-        poll_fn(|cx| {
-            let polled = loop {
-                if rest.is_empty() {
-                    break self.wire.poll_finish(cx, None);
-                }
-                match self.wire.poll_send(cx, rest) {
-                    Poll::Ready(Ok(count)) => {
-                        rest = &rest[count..];
-                        self.timer.arm(self.wire.local.timers.after(time));
-                    }
-                    Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                    Poll::Pending => break Poll::Pending,
-                }
-            };
-            if polled.is_pending() && self.timer.is_expired(cx) {
-                return Poll::Ready(Err(NetError::Timeout));
-            }
-            polled
-        })
-        .await
-    }
-
-    /// Flushes what waits, within `time`.
-    ///
-    /// # Errors
-    /// When the client takes no bytes for that long, or has left.
-    pub async fn flush(&mut self, time: Option<Duration>) -> Result<(), NetError> {
-        self.timer.arm(self.wire.local.timers.after(time));
-        poll_fn(|cx| match self.wire.poll_flush(cx) {
-            Poll::Pending if self.timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
-            other => other,
-        })
-        .await
-    }
-
-    /// Reads and drops what is left of the request body, so that its bytes can never be taken
-    /// for the next request. True when the connection is clean.
-    pub async fn drain_body(&mut self, bytes_max: u64, time: Option<Duration>) -> bool {
-        if self.wire.has_received_all() {
-            return true;
-        }
-        self.timer.arm(self.wire.local.timers.after(time));
-        let mut dropped = 0;
-        poll_fn(|cx| {
-            loop {
-                match self.wire.poll_data(cx) {
-                    Poll::Ready(Ok(0)) => {
-                        let _ = self.wire.trailers();
-                        return Poll::Ready(true);
-                    }
-                    Poll::Ready(Ok(count)) => {
-                        dropped += count as u64;
-                        self.wire.consume(count);
-                        if dropped > bytes_max {
-                            return Poll::Ready(false);
-                        }
-                    }
-                    Poll::Ready(Err(_)) => return Poll::Ready(false),
-                    Poll::Pending if self.timer.is_expired(cx) => return Poll::Ready(false),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        })
-        .await
     }
 
     /// Ends the connection so that the client sees that its answer is not whole. A missing rest

@@ -2,4 +2,7 @@
 
 pub mod h1;
 
+mod stream;
+
 pub use h1::ClientConn;
+pub use stream::ClientStream;

@@ -2,12 +2,13 @@
 
 use std::{
     fmt::Debug,
+    io,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use croupier_http::{
-    BodyLen, Method, ResponseHead,
+    BodyLen, Fields, Method, ResponseHead,
     h1::{
         chunked::ChunkLimits,
         encode, framing, head, reuse,
@@ -15,12 +16,16 @@ use croupier_http::{
     },
 };
 
+use tokio::net::TcpStream;
+
 use crate::{
+    buffers::Buffer,
     error::NetError,
     local::Local,
-    side::Outgoing,
+    side::{Outgoing, Sink, Source},
     timers::Tick,
     transport::Transport,
+    tunnel,
     wire::{End, Wire},
 };
 
@@ -60,7 +65,7 @@ impl<T: Debug + Send> Guard for T {}
 #[derive(Debug)]
 pub struct OriginConn {
     /// The bytes and bodies.
-    pub wire: Wire,
+    pub(crate) wire: Wire,
     scan: HeadScan,
     persistent: bool,
     /// A request was sent whose final head has not come.
@@ -225,5 +230,100 @@ impl OriginConn {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.wire.is_quiet()
+    }
+}
+
+impl OriginConn {
+    /// Has the kernel taken any byte of the present request?
+    #[must_use]
+    pub fn has_sent_any(&self) -> bool {
+        self.wire.has_sent_any()
+    }
+
+    /// Looks, with a system call, whether an idle connection is still as we left it: for a
+    /// request that could not be repeated if it were not.
+    #[must_use]
+    pub fn is_surely_quiet(&self) -> bool {
+        self.wire.is_surely_quiet()
+    }
+
+    /// Bytes of the answer's body so far, framing left out.
+    #[must_use]
+    pub fn body_received(&self) -> u64 {
+        self.wire.body_received()
+    }
+}
+
+impl Source for OriginConn {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
+        self.wire.poll_data(cx)
+    }
+
+    fn data(&self) -> &[u8] {
+        self.wire.data()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.wire.consume(count);
+    }
+
+    fn trailers(&mut self) -> Option<Fields> {
+        self.wire.trailers()
+    }
+
+    fn raw(&mut self) -> Option<(&TcpStream, u64)> {
+        Source::raw(&mut self.wire)
+    }
+
+    fn moved(&mut self, count: usize) -> Result<(), NetError> {
+        Source::moved(&mut self.wire, count)
+    }
+}
+
+impl Sink for OriginConn {
+    fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
+        self.wire.poll_send(cx, data)
+    }
+
+    fn poll_finish(
+        &mut self,
+        cx: &mut Context<'_>,
+        trailers: Option<&Fields>,
+    ) -> Poll<Result<(), NetError>> {
+        self.wire.poll_finish(cx, trailers)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        self.wire.poll_flush(cx)
+    }
+
+    fn raw(&mut self) -> Option<&TcpStream> {
+        Sink::raw(&mut self.wire)
+    }
+
+    fn moved(&mut self, count: usize) {
+        Sink::moved(&mut self.wire, count);
+    }
+}
+
+impl tunnel::End for OriginConn {
+    fn ahead(&mut self) -> Buffer {
+        self.wire.ahead()
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, held: &mut Buffer) -> Poll<io::Result<usize>> {
+        tunnel::End::poll_read(&mut self.wire, cx, held)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        tunnel::End::poll_write(&mut self.wire, cx, bytes)
+    }
+
+    fn shut_down(&mut self) {
+        self.wire.shut_down();
+    }
+
+    fn release(&mut self, held: &mut Buffer) {
+        tunnel::End::release(&mut self.wire, held);
     }
 }

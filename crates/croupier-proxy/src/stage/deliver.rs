@@ -8,7 +8,7 @@ use std::{
 use croupier_http::{BodyLen, Method, Name, ResponseHead};
 use croupier_net::{
     NetError,
-    client::ClientConn,
+    client::ClientStream,
     splice::Failure,
     timers::{NEVER, Tick, ticks},
 };
@@ -31,7 +31,7 @@ use crate::{
 /// answer is lent: futures keep what they are given twice.
 pub(crate) async fn run(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     answer: &mut Answer,
     deadline: Tick,
 ) {
@@ -56,8 +56,8 @@ pub(crate) async fn run(
 
 /// A request body that nobody read must not become the next request: it is read and dropped
 /// within limits, else the connection closes.
-async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
-    if conn.is_persistent() && !conn.wire.has_received_all() {
+async fn settle_body(x: &Exchange, conn: &mut ClientStream) {
+    if conn.is_persistent() && !conn.has_received_all() {
         let limits = &x.plan().limits;
         let draining = Box::pin(conn.drain_body(limits.drain_bytes, limits.drain_time));
         if !draining.await {
@@ -66,12 +66,12 @@ async fn settle_body(x: &Exchange, conn: &mut ClientConn) {
     }
 }
 
-async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
-    let unread = conn.wire.body_left();
+async fn made(x: &mut Exchange, conn: &mut ClientStream, made: &Made) {
+    let unread = conn.body_left();
     // A client that waits for `100 Continue` may or may not send its body now; one with a long
     // or endless body would keep us reading.
     let may_drain = unread.is_some_and(|left| left <= x.plan().limits.drain_bytes);
-    if !conn.wire.has_received_all() && (x.incoming.lawful.expects_continue || !may_drain) {
+    if !conn.has_received_all() && (x.incoming.lawful.expects_continue || !may_drain) {
         conn.close_after();
     }
     let body = made.body.as_slice();
@@ -90,7 +90,7 @@ async fn made(x: &mut Exchange, conn: &mut ClientConn, made: &Made) {
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let rest = if none { &[][..] } else { body };
     let sent = conn.send_whole(rest, x.times().client_send).await;
-    x.tally.bytes_out = conn.wire.body_sent();
+    x.tally.bytes_out = conn.body_sent();
     if let Err(error) = sent {
         conn.close_after();
         if x.tally.fault.is_none() {
@@ -106,13 +106,10 @@ fn send_fault(error: &NetError) -> Fault {
     }
 }
 
-async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadline: Tick) {
+async fn dealt(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt, deadline: Tick) {
     // A client that waits for `100 Continue` and gets this instead may or may not send its body
     // now: nobody can say what its next bytes are.
-    if x.incoming.lawful.expects_continue
-        && conn.wire.body_received() == 0
-        && !conn.wire.has_received_all()
-    {
+    if x.incoming.lawful.expects_continue && conn.body_received() == 0 && !conn.has_received_all() {
         conn.close_after();
     }
     let declared = declared(x, &dealt.head);
@@ -128,7 +125,7 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadl
     while let Err(fault) = ended {
         report::broke(x, dealt, fault.code);
         // Servers that give a part, or only a head, each time would keep us for ever.
-        let at = Some(conn.wire.body_sent());
+        let at = Some(conn.body_sent());
         if !breaks_a_download(fault.code) || resumed_at == at || resumes == RESUMES_MAX {
             break;
         }
@@ -150,7 +147,7 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt, deadl
         x.tally.server = Some(dealt.lease.busy().server().clone());
         ended = move_bodies(x, conn, dealt, deadline).await;
     }
-    x.tally.bytes_out = conn.wire.body_sent();
+    x.tally.bytes_out = conn.body_sent();
     if let Err(fault) = ended {
         x.failed(fault);
         conn.cut();
@@ -174,7 +171,7 @@ const RESUMES_MAX: u32 = 16;
 /// Runs both bodies to their ends.
 async fn move_bodies(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     dealt: &mut Dealt,
     deadline: Tick,
 ) -> Result<(), Fault> {
@@ -219,7 +216,7 @@ fn declared(x: &Exchange, head: &ResponseHead) -> Option<u64> {
 /// Both bodies on their way.
 struct Delivering<'a> {
     x: &'a mut Exchange,
-    conn: &'a mut ClientConn,
+    conn: &'a mut ClientStream,
     dealt: &'a mut Dealt,
     download: Pump,
     times: Times,
@@ -231,8 +228,8 @@ struct Delivering<'a> {
 impl Delivering<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let pipes = &self.x.worker.local.pipes;
-        let origin = &mut self.dealt.lease.connection().wire;
-        let client = &mut self.conn.wire;
+        let origin = self.dealt.lease.connection();
+        let client = &mut *self.conn;
         if !self.dealt.upload.is_over() {
             match self.dealt.upload.poll(cx, client, origin, pipes) {
                 Poll::Ready(Err(Failure::Source(error))) => {
@@ -276,8 +273,8 @@ impl Delivering<'_> {
             Side::Sink => (self.times.client_send, Code::ClientSendTimeout),
         };
         let until = time.map_or(NEVER, |time| self.since.saturating_add(ticks(time)));
-        self.conn.timer.arm(until.min(self.deadline));
-        if !self.conn.timer.is_expired(cx) {
+        self.conn.timer().arm(until.min(self.deadline));
+        if !self.conn.timer().is_expired(cx) {
             return Poll::Pending;
         }
         let code = if self.deadline <= now {

@@ -1,7 +1,7 @@
 //! Off the path: a fault becomes an answer, or silence. The only place where a fault becomes a
 //! status.
 
-use croupier_net::client::ClientConn;
+use croupier_net::client::ClientStream;
 
 use crate::{
     answer::Answer,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The answer to a fault before anything was sent.
-pub(crate) fn answer(x: &mut Exchange, conn: &mut ClientConn, fault: Fault) -> Answer {
+pub(crate) fn answer(x: &mut Exchange, conn: &mut ClientStream, fault: Fault) -> Answer {
     x.failed(fault);
     if leaves_the_stream_unclear(fault.code) {
         conn.close_after_refusal();

@@ -3,7 +3,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use croupier_net::{client::ClientConn, tunnel::Tunnel};
+use croupier_net::{client::ClientStream, tunnel::Tunnel};
 use croupier_telemetry::Gauge;
 
 use super::shape::PassingLines;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Tells the client of the switch, then joins the two connections.
-pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dealt) {
+pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt) {
     conn.send_switch(
         &dealt.head,
         &PassingLines {
@@ -30,8 +30,8 @@ pub(crate) async fn run(x: &mut Exchange, conn: &mut ClientConn, dealt: &mut Dea
     x.worker.cells.gauge(Gauge::Tunnels, 1);
     let timers = std::rc::Rc::clone(&x.worker.local.timers);
     let idle = times.tunnel_idle;
-    let timer = &conn.timer;
-    let mut tunnel = Tunnel::new(&mut conn.wire, &mut dealt.lease.connection().wire);
+    let timer = timers.timer();
+    let mut tunnel = Tunnel::new(conn, dealt.lease.connection());
     let mut moved = (0, 0);
     let mut until = timers.after(idle);
     poll_fn(|cx| {

@@ -129,7 +129,7 @@ impl Idle {
             self.count(server, -1);
             let quiet = match care {
                 Care::Usual => connection.is_quiet(),
-                Care::Special => connection.wire.is_surely_quiet(),
+                Care::Special => connection.is_surely_quiet(),
             };
             if quiet && connection.idle_since() >= since {
                 return Some(connection);

@@ -224,9 +224,9 @@ impl Asked<'_> {
     fn upload(&mut self, cx: &mut Context<'_>) {
         while self.upload == Upload::Streaming {
             let polled = if self.body.is_empty() {
-                self.origin.wire.poll_finish(cx, None).map_ok(|()| 0)
+                self.origin.poll_finish(cx, None).map_ok(|()| 0)
             } else {
-                self.origin.wire.poll_send(cx, self.body)
+                self.origin.poll_send(cx, self.body)
             };
             match polled {
                 Poll::Pending => return,
@@ -265,15 +265,15 @@ impl Asked<'_> {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         self.upload(cx);
         for _ in 0..ROUNDS_MAX {
-            let read = match self.origin.wire.poll_data(cx) {
+            let read = match self.origin.poll_data(cx) {
                 Poll::Pending => return self.poll_deadline(cx),
                 Poll::Ready(read) => read?,
             };
             if read == 0 {
                 return Poll::Ready(Ok(()));
             }
-            self.origin.wire.consume(read);
-            if self.origin.wire.body_received() > BODY_READ_MAX {
+            self.origin.consume(read);
+            if self.origin.body_received() > BODY_READ_MAX {
                 return Poll::Ready(Ok(()));
             }
         }

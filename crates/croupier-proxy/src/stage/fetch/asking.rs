@@ -8,7 +8,7 @@ use std::{
 use croupier_http::{BodyLen, Name, ResponseHead};
 use croupier_net::{
     NetError,
-    client::ClientConn,
+    client::ClientStream,
     origin::OriginConn,
     side::Sink as _,
     splice::Failure,
@@ -32,7 +32,7 @@ use crate::{
 /// Waiting for a head, with the request body moving meanwhile.
 pub(super) struct Asking<'a> {
     pub(super) x: &'a mut Exchange,
-    pub(super) conn: &'a mut ClientConn,
+    pub(super) conn: &'a mut ClientStream,
     pub(super) origin: &'a mut OriginConn,
     pub(super) upload: &'a mut Upload,
     pub(super) response: &'a mut ResponseHead,
@@ -95,7 +95,7 @@ impl Asking<'_> {
     pub(super) fn sent(&self) -> Sent {
         if self.upload.moved() > 0 {
             Sent::Body
-        } else if self.origin.wire.has_sent_any() {
+        } else if self.origin.has_sent_any() {
             Sent::Head
         } else {
             Sent::Nothing
@@ -153,10 +153,10 @@ impl Asking<'_> {
             }
         }
         // Interim heads leave at once; a client that has left is noticed.
-        if let Poll::Ready(Err(_)) = self.conn.wire.poll_flush(cx) {
+        if let Poll::Ready(Err(_)) = self.conn.poll_flush(cx) {
             return Poll::Ready(Err(Code::ClientGone.into()));
         }
-        if self.conn.wire.has_received_all() && self.conn.wire.poll_gone(cx).is_ready() {
+        if self.conn.has_received_all() && self.conn.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Code::ClientGone.into()));
         }
         self.poll_deadline(cx)
@@ -164,9 +164,7 @@ impl Asking<'_> {
 
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         let pipes = &self.x.worker.local.pipes;
-        let polled = self
-            .upload
-            .poll(cx, &mut self.conn.wire, &mut self.origin.wire, pipes);
+        let polled = self.upload.poll(cx, self.conn, self.origin, pipes);
         self.x.tally.bytes_in = self.upload.moved();
         if let Some(max) = self.x.installed.plan.limits.body_bytes
             && self.upload.moved() > max
@@ -271,8 +269,8 @@ impl Asking<'_> {
             Some(_) => self.now().saturating_add(LOOK_EVERY),
             None => NEVER,
         };
-        self.conn.timer.arm(until.min(self.deadline).min(look));
-        if !self.conn.timer.is_expired(cx) {
+        self.conn.timer().arm(until.min(self.deadline).min(look));
+        if !self.conn.timer().is_expired(cx) {
             return Poll::Pending;
         }
         if look <= self.now() && self.now() < until.min(self.deadline) {

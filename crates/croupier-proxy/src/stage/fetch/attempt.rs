@@ -6,7 +6,7 @@ use croupier_config::model::HedgeAfter;
 use croupier_http::{BodyLen, ResponseHead};
 use croupier_net::{
     NetError,
-    client::ClientConn,
+    client::ClientStream,
     dial::{dial, is_ours},
     origin::{OriginConn, h1::RequestLine},
     timers::{NEVER, Tick, ticks},
@@ -86,7 +86,7 @@ pub(super) struct Failed {
 /// Makes one attempt.
 pub(super) async fn run(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     ask: &Ask<'_>,
     busy: Busy,
     upload: &mut Upload,
@@ -176,7 +176,7 @@ fn unsent(fault: Fault, busy: Busy) -> Failed {
 /// Borrows a connection: an idle one that is still quiet, else a new one.
 async fn borrow(
     x: &mut Exchange,
-    conn: &ClientConn,
+    conn: &ClientStream,
     ask: &Ask<'_>,
     deadline: Tick,
 ) -> Result<Box<OriginConn>, Fault> {
@@ -202,13 +202,20 @@ async fn borrow(
         // What rests may be as dead as the one before, and is in the way of a new one.
         worker.idle.forget(server);
     }
-    let room = room::find(&worker.idle, server, max, (since, care), &conn.timer, until);
+    let room = room::find(
+        &worker.idle,
+        server,
+        max,
+        (since, care),
+        conn.timer(),
+        until,
+    );
     let connected = match room.await {
         Some(Room::New(connected)) => connected,
         Some(Room::Idle(connection)) => return Ok(connection),
         None => return Err(Code::ProxyPoolBusy.into()),
     };
-    let dialling = Box::pin(dial(server.address(), until, &conn.timer)); // rare, and large
+    let dialling = Box::pin(dial(server.address(), until, conn.timer())); // rare, and large
     let transport = dialling.await.map_err(|error| match error {
         NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
         error => connect_fault(&error),

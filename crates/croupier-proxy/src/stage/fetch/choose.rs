@@ -8,7 +8,7 @@ use std::{
 
 use croupier_http::Name;
 use croupier_net::{
-    client::ClientConn,
+    client::ClientStream,
     timers::{Tick, ticks},
 };
 
@@ -307,12 +307,12 @@ pub(super) fn may_wait(x: &Exchange, pool: &PoolPlan) -> bool {
 const HOPE: u64 = 3;
 
 /// Lets time go by, unless the client leaves.
-fn pause(cx: &mut Context<'_>, conn: &mut ClientConn, over: Tick) -> Poll<Result<(), Fault>> {
-    if conn.wire.has_received_all() && conn.wire.poll_gone(cx).is_ready() {
+fn pause(cx: &mut Context<'_>, conn: &mut ClientStream, over: Tick) -> Poll<Result<(), Fault>> {
+    if conn.has_received_all() && conn.poll_gone(cx).is_ready() {
         return Poll::Ready(Err(Code::ClientGone.into()));
     }
-    conn.timer.arm(over);
-    if conn.timer.is_expired(cx) {
+    conn.timer().arm(over);
+    if conn.timer().is_expired(cx) {
         Poll::Ready(Ok(()))
     } else {
         Poll::Pending
@@ -332,7 +332,7 @@ pub(super) struct Patience<'a> {
 /// Waits for a server that can be asked.
 pub(super) async fn wait(
     x: &Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     way: &Way,
     wishes: &Wishes,
     patience: Patience<'_>,
@@ -369,11 +369,11 @@ pub(super) async fn wait(
                 return Poll::Ready(Ok(()));
             }
             // A body that arrives meanwhile is read ahead a little, so that who leaves is noticed.
-            if conn.wire.poll_gone(cx).is_ready() {
+            if conn.poll_gone(cx).is_ready() {
                 return Poll::Ready(Err(Code::ClientGone));
             }
-            conn.timer.arm(until.min(deadline));
-            if !conn.timer.is_expired(cx) {
+            conn.timer().arm(until.min(deadline));
+            if !conn.timer().is_expired(cx) {
                 return Poll::Pending;
             }
             Poll::Ready(Err(if deadline <= timers.now() {

@@ -194,7 +194,7 @@ async fn ask_second(
     timer.arm(timers.after(times.response_head));
     let mut response = worker.local.lend_response();
     let body = poll_fn(|cx| {
-        if let Poll::Ready(Err(_)) = origin.wire.poll_finish(cx, None) {
+        if let Poll::Ready(Err(_)) = origin.poll_finish(cx, None) {
             return Poll::Ready(None);
         }
         loop {

@@ -15,7 +15,7 @@ pub(crate) mod resume;
 use std::{rc::Rc, sync::Arc};
 
 use croupier_config::model::HedgeAfter;
-use croupier_net::{client::ClientConn, timers::Tick};
+use croupier_net::{client::ClientStream, timers::Tick};
 
 use self::{
     asking::Interim,
@@ -51,11 +51,10 @@ pub(crate) fn set_out(x: &mut Exchange) -> Result<Tick, Fault> {
 /// Gets an answer's head from a server of the pool.
 pub(crate) async fn run(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     deadline: Tick,
 ) -> Result<Answer, Fault> {
-    conn.wire
-        .check_arrived()
+    conn.check_arrived()
         .map_err(|error| inspect::body_fault(&error))?;
     let installed = Rc::clone(&x.installed);
     let route = x.route.map(|id| installed.plan.route(id));
@@ -187,7 +186,7 @@ impl<'a> Trial<'a> {
     async fn attempt(
         &mut self,
         x: &mut Exchange,
-        conn: &mut ClientConn,
+        conn: &mut ClientStream,
         (index, busy): (usize, Busy),
         deadline: Tick,
     ) -> Result<(usize, Answered), Failed> {

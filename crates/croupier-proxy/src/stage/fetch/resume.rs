@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use croupier_http::rules::resume::Promise;
-use croupier_net::{client::ClientConn, timers::Tick};
+use croupier_net::{client::ClientStream, timers::Tick};
 use croupier_telemetry::{Level, event};
 
 use super::{
@@ -36,7 +36,7 @@ pub(crate) fn promise(x: &Exchange, dealt: &Dealt) -> Option<Promise> {
 /// The missing part of a download from another server; None when nobody has it.
 pub(crate) async fn run(
     x: &mut Exchange,
-    conn: &mut ClientConn,
+    conn: &mut ClientStream,
     promise: &Promise,
     broken: &mut Dealt,
     deadline: Tick,
@@ -52,7 +52,7 @@ pub(crate) async fn run(
         .into_iter()
         .collect();
     let wishes = Wishes::of(&x.incoming, pool, false);
-    let at = conn.wire.body_sent();
+    let at = conn.body_sent();
     let range = promise.range_from(at);
     for _ in 0..retry.max {
         let but = But {
