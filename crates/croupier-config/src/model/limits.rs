@@ -174,6 +174,8 @@ table! {
         "No byte either way in a tunnel (WebSocket, CONNECT): most pings come more often than once an hour";
     exchange: Timeout = Duration Amount::Off, 1..=MAX_TIME, OFF,
         "A whole exchange, from request to the last byte of the response, absolute: off, since downloads may be long";
+    handshake: Timeout = Duration secs(10), 1..=MAX_TIME, NONE,
+        "A TLS handshake, and a PROXY header before it, absolute: a client that stops in its middle holds nothing for long";
     drain: Timeout = Duration secs(5), 1..=MAX_TIME, OFF,
         "Reading and dropping a request body that nobody wants, so that the client sees the answer";
     origin_idle: Timeout = Duration secs(3), 1..=MAX_TIME, OFF,
@@ -211,6 +213,20 @@ table! {
         "Client connections of the process: auto leaves file descriptors for the origin side";
     connections_per_client: Option<usize> = Count Amount::Auto, 1..=MAX_COUNT, AUTO,
         "Connections of one client address (IPv6: one /64): auto leaves the last tenth of `connections` to others";
+    handshakes: Option<usize> = Count Amount::Auto, 1..=MAX_COUNT, AUTO,
+        "TLS handshakes under way in the process: auto is a quarter of `connections`";
+    h2_streams: usize = Count Amount::Count(100), 1..=1000, NONE,
+        "Exchanges under way on one HTTP/2 connection";
+    h2_requests: usize = Count Amount::Count(100_000), 1..=MAX_COUNT, NONE,
+        "Exchanges of one HTTP/2 connection in all; then it is asked to come again";
+    h2_window: usize = Size Amount::Size(MIB), 64 * KIB..=64 * MIB, NONE,
+        "Bytes of request bodies on one HTTP/2 connection that we have not passed on yet";
+    h2_stream_window: usize = Size Amount::Size(256 * KIB), 16 * KIB..=16 * MIB, NONE,
+        "The same of one exchange";
+    h2_resets: usize = Count Amount::Count(100), 1..=10_000, NONE,
+        "Exchanges of one HTTP/2 connection that broke its rules before it is closed";
+    h2_control_frames: usize = Count Amount::Count(1000), 10..=MAX_COUNT, NONE,
+        "Frames of one HTTP/2 connection in ten seconds that carry nothing of a message: PING, SETTINGS, PRIORITY, RST_STREAM, empty ones";
     idle_per_server: usize = Count Amount::Count(64), 0..=100_000, NONE,
         "Idle connections kept for each worker and server: reuse saves a handshake, hoarding starves the server";
 }

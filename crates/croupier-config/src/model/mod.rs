@@ -4,6 +4,7 @@
 //! still says what the user said and nothing about how it is done; that is the plan's work. Leaves that can fail
 //! later keep their span.
 
+mod acme;
 mod balance;
 mod headers;
 mod health;
@@ -19,9 +20,11 @@ mod site;
 mod sticky;
 mod template;
 mod test;
+mod tls;
 
 use std::sync::Arc;
 
+pub use acme::{AccountBinding, Acme, Challenge, KeyType};
 pub use balance::{Balance, HashBalance, HashKey, HashTable, Priority, Queue};
 pub use headers::{HeaderEdits, HeaderLine, Headers, Hide};
 pub use health::{CheckMethod, Eject, Health, HealthCheck, HttpCheck};
@@ -29,7 +32,10 @@ pub use limits::{Limits, Timeout, TimeoutOverrides, Timeouts};
 pub use listener::Listen;
 pub use log::{AccessLog, LogFormat, LogLevel, LogTarget};
 pub use percent::Percent;
-pub use pool::{HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress};
+pub use pool::{
+    HostHeader, Pool, PoolId, PoolKind, Protocol, ProxyHeader, ProxyTlv, ProxyVersion, Server,
+    ServerAddress,
+};
 pub use process::{Process, Trusted};
 pub use retry::{Hedge, HedgeAfter, Retry, RetryEdits, RetryOn, Switch};
 pub use route::{
@@ -40,6 +46,9 @@ pub use site::{HostPattern, Site};
 pub use sticky::{SameSite, Secret, Sticky};
 pub use template::{Piece, Template};
 pub use test::{Expect, Test, TestRequest};
+pub use tls::{
+    CertificateFrom, ClientAuth, ClientAuthMode, Hsts, OriginTls, Plain, SiteTls, TlsProfile,
+};
 
 use crate::diagnostic::Diagnostics;
 use crate::source::Sources;
@@ -53,6 +62,7 @@ pub struct Config {
     pub server: Process,
     pub timeouts: Timeouts,
     pub limits: Limits,
+    pub acme: Acme,
     /// The named pools in the order written, then the anonymous ones that `proxy` made. [`PoolId`] is an index.
     pub pools: Vec<Pool>,
     pub sites: Vec<Site>,

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Balance, Eject, Health, Hedge, Percent, Queue, Retry, Sticky, TimeoutOverrides};
+use super::{
+    Balance, Eject, Health, Hedge, OriginTls, Percent, Queue, Retry, Sticky, TimeoutOverrides,
+};
 use crate::source::{Span, Spanned};
 
 /// Index into `Config::pools`.
@@ -39,6 +41,10 @@ pub struct Pool {
     /// The `Host` that its servers see.
     pub host: HostHeader,
     pub protocol: Protocol,
+    /// Means something with [`Protocol::Https`] only.
+    pub tls: OriginTls,
+    /// What its connections begin with; `None`: nothing.
+    pub proxy_protocol: Option<ProxyHeader>,
     /// `None`: `[limits] idle_per_server`.
     pub idle_per_server: Option<usize>,
     pub span: Span,
@@ -63,6 +69,8 @@ impl Pool {
             timeout: TimeoutOverrides::default(),
             host: HostHeader::default(),
             protocol: Protocol::default(),
+            tls: OriginTls::default(),
+            proxy_protocol: None,
             idle_per_server: None,
             span,
         }
@@ -149,6 +157,40 @@ pub enum Protocol {
     /// HTTP/1.1 without TLS.
     #[default]
     Http,
+    /// TLS, and over it HTTP/2 or HTTP/1.1, as the server chooses.
+    Https,
+    /// HTTP/2 without TLS, by prior knowledge.
+    H2c,
+}
+
+/// What a connection to a server begins with (PROXY protocol, haproxy.org, 2020).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyHeader {
+    pub version: ProxyVersion,
+    /// With [`ProxyVersion::V2`] only.
+    pub tlvs: Vec<ProxyTlv>,
+}
+
+/// The form of a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// One line of text.
+    V1,
+    /// Binary, with TLVs.
+    V2,
+}
+
+/// What a PROXY header of version 2 may say beside the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyTlv {
+    /// The protocol chosen by ALPN.
+    Alpn,
+    /// The name that the client asked for in its handshake.
+    Authority,
+    /// The TLS version and whether the client showed a certificate, with its common name.
+    Ssl,
+    /// The id of the request that the connection was made for.
+    UniqueId,
 }
 
 /// The `Host` that a pool's servers see.

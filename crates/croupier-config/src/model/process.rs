@@ -22,9 +22,13 @@ pub struct Process {
     /// Where `/metrics`, `/healthz` and `/readyz` answer; `None`: nowhere.
     pub metrics: Option<Spanned<Listen>>,
     /// Whose forwarding headers are believed.
+    /// Whose connections begin with a PROXY header; others must not send one.
+    pub proxy_protocol: Vec<Spanned<Trusted>>,
     pub trusted_proxies: Vec<Spanned<Trusted>>,
     /// DNS servers that names of servers are asked of, in this order; empty: those of the system.
     pub resolver: Vec<SocketAddr>,
+    /// Where certificates, accounts and our own authority are kept; `None`: not written, see the reference.
+    pub state: Option<Spanned<PathBuf>>,
     pub access_log: AccessLog,
     pub log_level: LogLevel,
     /// How long exchanges may go on after the stop signal.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Headers, Hide, Listen, Route, TimeoutOverrides, Traffic};
+use super::{Headers, Hide, Hsts, Listen, Plain, Route, SiteTls, TimeoutOverrides, Traffic};
 use crate::source::{Span, Spanned};
 
 /// `[site."HOST"]`.
@@ -20,6 +20,11 @@ pub struct Site {
     pub hide: Hide,
     /// Whether `Forwarded` (RFC 7239) is sent to the origin beside `X-Forwarded-*`.
     pub forwarded: bool,
+    /// `None`: `"off"`. What it is when nothing is written depends on the host: see the reference.
+    pub tls: Option<SiteTls>,
+    /// Means something with `tls` only.
+    pub plain: Plain,
+    pub hsts: Option<Hsts>,
     pub timeout: TimeoutOverrides,
     pub traffic: Traffic,
     pub span: Span,

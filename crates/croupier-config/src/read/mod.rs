@@ -184,6 +184,7 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
         sources,
         server,
         timeouts,
+        acme: crate::model::Acme::default(),
         limits,
         pools,
         sites,

@@ -3,7 +3,7 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
+use crate::model::{PathEdit, Plain, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
 use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, traffic};
 use crate::source::Spanned;
@@ -61,6 +61,9 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         headers,
         hide,
         forwarded,
+        tls: None,
+        plain: Plain::default(),
+        hsts: None,
         timeout,
         traffic,
         span: entry.node.span,
