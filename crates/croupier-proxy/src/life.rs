@@ -17,7 +17,7 @@ use crate::{
     answer::Answer,
     exchange::{Begun, Exchange},
     fault::Fault,
-    stage::{admit, deliver, fetch, inspect, rescue, route},
+    stage::{admit, deliver, fetch, inspect, rescue, route, secure},
     worker::{Worker, entrance::Entrance, spawn::Seat},
 };
 
@@ -80,7 +80,10 @@ async fn decide(
     // Whatever the verdict: a body that is known to come must not be read as a request.
     conn.expect_body(x.incoming.lawful.body);
     judged?;
-    let id = route::find(&installed.plan, &x.incoming)?;
+    if let Some(answer) = secure::run(x)? {
+        return Ok(answer);
+    }
+    let id = route::find(&installed.plan, x.site, &x.incoming)?;
     x.route = Some(id);
     if let Some(answer) = admit::run(x) {
         return Ok(answer);

@@ -21,7 +21,7 @@ use crate::{
     error::NetError,
     local::Local,
     side::Outgoing,
-    timers::Timer,
+    timers::{Tick, Timer},
     transport::Transport,
     wire::{End, Wire},
 };
@@ -147,6 +147,39 @@ impl ClientConn {
             Poll::Pending
         })
         .await
+    }
+
+    /// What has arrived and nobody has taken.
+    #[must_use]
+    pub fn arrived(&self) -> &[u8] {
+        self.wire.input.bytes()
+    }
+
+    /// Drops bytes from the front of what has arrived: they were for somebody else.
+    pub fn skip(&mut self, count: usize) {
+        self.wire.input.consume(count);
+    }
+
+    /// Waits until more has arrived. False when nothing does until `until`.
+    pub async fn has_more(&mut self, until: Tick) -> bool {
+        self.timer.arm(until);
+        poll_fn(|cx| match self.wire.poll_fill(cx) {
+            Poll::Ready(filled) => Poll::Ready(matches!(filled, Ok(count) if count > 0)),
+            Poll::Pending if self.timer.is_expired(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Takes the stream out, with what was read of it: something else than HTTP/1 speaks first.
+    /// Until [`ClientConn::put_stream`], the connection is good for nothing but to be dropped.
+    pub fn take_stream(&mut self) -> Option<(Transport, Vec<u8>)> {
+        self.wire.take_stream()
+    }
+
+    /// Goes on over this stream: the one taken out, as it is now.
+    pub fn put_stream(&mut self, io: Transport) {
+        self.wire.put_stream(io);
     }
 
     /// Reads the next request head.

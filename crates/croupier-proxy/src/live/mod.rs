@@ -5,10 +5,14 @@
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
-//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for; `doors`,
+//! `handshakes` and [`offers`] are the front door's.
 
 mod doors;
+mod handshakes;
 mod names;
+
+pub mod offers;
 
 pub mod health;
 pub mod policy;
@@ -41,8 +45,10 @@ use croupier_telemetry::Registry;
 
 pub use busy::{Busy, Connected};
 pub use doors::{Door, Doors, Refused};
+pub use handshakes::{Handshake, Handshakes};
 pub use health::{Rank, Reason, State};
 pub use names::{Found, Name, NamedAddress, Names, Source};
+use offers::Offers;
 pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};
@@ -57,6 +63,10 @@ pub struct Live {
     pub registry: Arc<Registry>,
     /// Who is connected.
     pub doors: Doors,
+    /// TLS handshakes under way.
+    pub handshakes: Handshakes,
+    /// What handshakes are made with.
+    pub offers: Offers,
     /// What the names of the config stand for.
     pub names: Names,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
@@ -75,6 +85,8 @@ impl Live {
         Arc::new(Self {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
+            handshakes: Handshakes::default(),
+            offers: Offers::default(),
             names: Names::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
@@ -166,6 +178,8 @@ impl Live {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| Arc::strong_count(pool) > 1);
         drop(pools);
+        // Offers hold slots, so these go first.
+        self.offers.release();
         self.held()
             .retain(|_, server| Arc::strong_count(server) > 1);
     }
