@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use croupier_net::{
     NetError,
-    client::{ClientConn, ClientStream},
+    client::{ClientConn, ClientStream, h2::H2Conn},
     timers::{NEVER, Tick},
 };
 
@@ -17,8 +17,16 @@ use crate::{
     answer::Answer,
     exchange::{Begun, Exchange},
     fault::Fault,
-    stage::{admit, deliver, fetch, inspect, rescue, route, secure},
-    worker::{Worker, entrance::Entrance, spawn::Seat},
+    stage::{
+        admit, deliver, fetch,
+        greet::{self, Greeted, Http2},
+        inspect, rescue, route, secure,
+    },
+    worker::{
+        Worker,
+        entrance::Entrance,
+        spawn::{self, Seat},
+    },
 };
 
 /// One client connection, from accept to close.
@@ -33,16 +41,47 @@ pub(crate) fn connection(
     seat: Seat,
 ) -> impl Future<Output = ()> {
     async move {
+        let mut seat = seat;
         let mut client = ClientStream::H1(conn);
-        // `is_next` ends when the client leaves, falls idle, or when this worker drains.
-        while client.is_next(w.client_times()).await {
-            // Boxed, so that an idle connection is as small as what it waits with.
-            Box::pin(exchange(&w, &mut client, &entrance)).await;
+        match greet::run(&w, &entrance, &mut client, &mut seat).await {
+            // `is_next` ends when the client leaves, falls idle, or when this worker drains.
+            Greeted::Http1 => {
+                while client.is_next(w.client_times()).await {
+                    // Boxed, so that an idle connection is as small as what it waits with.
+                    Box::pin(exchange(&w, &mut client, &entrance)).await;
+                }
+            }
+            Greeted::Http2(http2) => {
+                drop(client);
+                return Box::pin(multiplexed(w, entrance, *http2, seat)).await;
+            }
+            Greeted::Silence => {}
+            Greeted::Over => return,
         }
         let (bytes_max, time) = w.drain_limits();
         Box::pin(client.close(bytes_max, time)).await;
         drop(seat);
     }
+}
+
+/// One client connection that carries many exchanges at a time.
+async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, http2: Http2, seat: Seat) {
+    let Http2 { io, ahead, peer } = http2;
+    let installed = w.installed();
+    let limits = &installed.plan.limits;
+    let opening = H2Conn::open(io, ahead, peer, &w.local, &limits.client, &limits.h2);
+    let Ok(mut conn) = opening.await else {
+        return;
+    };
+    drop(installed);
+    while let Some(stream) = conn.next(&w.client_limits(), w.send_time()).await {
+        let (w, entrance) = (Rc::clone(&w), Rc::clone(&entrance));
+        spawn::exchange(async move {
+            let mut client = ClientStream::H2(Box::new(stream));
+            exchange(&w, &mut client, &entrance).await;
+        });
+    }
+    drop(seat);
 }
 
 /// One request and its answer.

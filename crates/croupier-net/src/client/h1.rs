@@ -314,7 +314,7 @@ impl ClientConn {
         match (persistent, version) {
             (false, _) => out.extend_from_slice(b"connection: close\r\n"),
             (true, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
+            (true, _) => {}
         }
         out.extend_from_slice(b"\r\n");
         self.wire.begin_body(body);
