@@ -80,7 +80,7 @@ fn cookie_path(text: &str) -> Result<String, Complaint> {
 }
 
 /// A text, `{ file = ".." }` or `{ env = ".." }`.
-fn secret(reader: &mut Reader, field: &Field<'_>) -> Option<Secret> {
+pub(crate) fn secret(reader: &mut Reader, field: &Field<'_>) -> Option<Secret> {
     match &field.node.value {
         Value::String(_) => {
             let text = field.full_text(reader)?;
