@@ -238,7 +238,8 @@ async fn start(
     discovery.follow(&config).await;
     let found = discovery.catch_up();
     // Again, with the servers that were found.
-    let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
+    let plan = plan::rebuild(&config, &live, connections, &plan).map_err(BootError::Plan)?;
+    let plan = Arc::new(plan);
     plan.adopt(live.now_ms());
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;

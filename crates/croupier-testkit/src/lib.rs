@@ -29,6 +29,7 @@
     reason = "the kit speaks to a test: failing loudly is its work"
 )]
 
+pub mod authority;
 pub mod client;
 pub mod dns;
 pub mod event;
@@ -44,6 +45,7 @@ pub mod reply;
 pub mod response;
 mod stream;
 mod strict;
+pub mod tools;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};

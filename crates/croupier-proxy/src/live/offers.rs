@@ -12,7 +12,12 @@ use std::{
 };
 
 use croupier_config::model::TlsProfile;
-use croupier_net::tls::{self, ClientAuthTerms, Offer, Profile, ServerTerms, Slot, TlsError};
+use croupier_net::tls::{
+    TlsError,
+    certs::Slot,
+    client_auth::ClientAuthTerms,
+    server::{self, Offer, Profile, ServerTerms},
+};
 
 use super::certs::Certs;
 
@@ -127,7 +132,7 @@ impl Offers {
             return Ok(Arc::clone(offer));
         }
         let auth = terms.policy.auth.as_deref();
-        let config = tls::server_config(ServerTerms {
+        let config = server::server_config(ServerTerms {
             profile: match terms.profile {
                 TlsProfile::Intermediate => Profile::Intermediate,
                 TlsProfile::Modern => Profile::Modern,

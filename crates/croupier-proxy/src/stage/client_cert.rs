@@ -25,11 +25,9 @@ pub(super) fn lines(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
         fingerprint,
         der,
         ..
-    } = client;
-    x.worker.with_scratch(|value| {
-        visible(subject, value);
-        emit(b"X-Client-Cert-Subject", value);
-    });
+    } = &**client;
+    // Printable by then: RFC 4514 escapes the rest.
+    emit(b"X-Client-Cert-Subject", subject.as_bytes());
     emit(b"X-Client-Cert-Serial", serial.as_bytes());
     emit(b"X-Client-Cert-Fingerprint", fingerprint.as_bytes());
     x.worker.with_scratch(|value| {
@@ -38,20 +36,6 @@ pub(super) fn lines(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
         value.push(b':');
         emit(b"Client-Cert", value);
     });
-}
-
-/// A name from a certificate holds what its authority let in: any byte that a field value may not
-/// hold, or that two readers could take for something else, is written as RFC 4514 does it.
-fn visible(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if (0x20..0x7f).contains(&byte) {
-            out.push(byte);
-        } else {
-            let digit = |four_bits: u8| HEX[usize::from(four_bits)];
-            out.extend_from_slice(&[b'\\', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
 }
 
 /// With padding: a byte sequence of RFC 9651, as RFC 9440 wants the certificate.
@@ -72,7 +56,7 @@ fn base64(bytes: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, visible};
+    use super::base64;
 
     #[test]
     fn base64_has_its_padding() {
@@ -88,15 +72,5 @@ mod tests {
             base64(plain.as_bytes(), &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), coded);
         }
-    }
-
-    #[test]
-    fn a_subject_is_one_line_of_plain_text() {
-        let mut out = Vec::new();
-        visible("CN=J\u{f6}rg\r\nX: y\u{0},O=a b", &mut out);
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "CN=J\\C3\\B6rg\\0D\\0AX: y\\00,O=a b"
-        );
     }
 }

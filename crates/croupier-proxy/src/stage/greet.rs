@@ -15,15 +15,13 @@ use std::{
 
 use croupier_http::rules::forwarded;
 use croupier_net::{
+    NetError,
     address::{Peer, Secure},
     client::{ClientConn, ClientStream},
     preamble::{Speaks, speaks},
     proxy_header,
     timers::{Tick, ticks},
-    tls::{
-        Alpn, Offer, TlsFailure,
-        accept::{HandshakeError, Hello},
-    },
+    tls::{Alpn, Offer, TlsFailure, accept},
     transport::Transport,
 };
 use croupier_telemetry::{Counter, Gauge, Level, event};
@@ -116,13 +114,12 @@ enum End {
     Handshake(Counter, &'static str),
 }
 
-impl From<HandshakeError> for End {
-    fn from(error: HandshakeError) -> Self {
+impl From<NetError> for End {
+    fn from(error: NetError) -> Self {
         use Counter as C;
         let (counter, sentence) = match error {
-            HandshakeError::Closed => (C::TlsFailedClosed, "the client left"),
-            HandshakeError::Timeout => (C::TlsFailedTimeout, "the time was up"),
-            HandshakeError::Failed(failure) => {
+            NetError::Timeout => (C::TlsFailedTimeout, "the time was up"),
+            NetError::Tls(failure) => {
                 let counter = match failure {
                     TlsFailure::Alert(_) => C::TlsFailedAlert,
                     TlsFailure::Incompatible => C::TlsFailedIncompatible,
@@ -145,6 +142,7 @@ impl From<HandshakeError> for End {
                 };
                 (counter, failure.sentence())
             }
+            _ => (C::TlsFailedClosed, "the client left"),
         };
         Self::Handshake(counter, sentence)
     }
@@ -285,7 +283,7 @@ impl Greeting<'_> {
             return Err(End::Told);
         };
         let local = io.plain_tcp().and_then(|stream| stream.local_addr().ok());
-        let hello = Hello::read(io, ahead, &self.w.local, &conn.timer, until).await?;
+        let hello = accept::hello(io, &ahead, &self.w.local, &conn.timer, until).await?;
         if hello.is_acme {
             return self.challenge(conn, hello, until).await.map(|()| None);
         }
@@ -294,11 +292,12 @@ impl Greeting<'_> {
         let offer = match self.offer(name.as_deref(), local, conn, until).await {
             Ok(offer) => offer,
             Err(end) => {
-                hello.refuse().await;
+                hello.refuse();
                 return Err(end);
             }
         };
-        let (io, secured) = hello.finish(&offer.config, &conn.timer, until).await?;
+        let config = Arc::clone(&offer.config);
+        let (io, secured) = hello.accept(config, &conn.timer, until).await?;
         Ok(Some((io, Secure { secured, offer })))
     }
 
@@ -310,7 +309,7 @@ impl Greeting<'_> {
         conn: &ClientConn,
         until: Tick,
     ) -> Result<Arc<Offer>, End> {
-        let nothing = HandshakeError::Failed(TlsFailure::NothingToShow);
+        let nothing = NetError::Tls(TlsFailure::NothingToShow);
         let plan = &self.installed.plan;
         let listener = plan.listeners.get(self.listener);
         let Some(tls) = listener.and_then(|listener| listener.tls.as_ref()) else {
@@ -336,21 +335,26 @@ impl Greeting<'_> {
                     return Err(nothing.into());
                 };
                 let offer = live.offers.offer(&live.certs, slot, &tls.terms);
-                offer.map_err(|_| HandshakeError::Failed(TlsFailure::Ours).into())
+                offer.map_err(|_| NetError::Tls(TlsFailure::Ours).into())
             }
         }
     }
 
     /// Nothing is said in such a connection: its certificate is the answer (RFC 8737 section 3).
-    async fn challenge(&self, conn: &ClientConn, hello: Hello, until: Tick) -> Result<(), End> {
+    async fn challenge(
+        &self,
+        conn: &ClientConn,
+        hello: accept::Hello,
+        until: Tick,
+    ) -> Result<(), End> {
         let name = hello.name.clone();
         let config = name.and_then(|name| self.w.live.certs.challenge(&name));
         let Some(config) = config else {
             self.w.cells.add(Counter::TlsChallengeUnknown, 1);
-            hello.refuse().await;
+            hello.refuse();
             return Err(End::Told);
         };
-        hello.finish(&config, &conn.timer, until).await?;
+        hello.accept(config, &conn.timer, until).await?;
         self.w.cells.add(Counter::TlsChallengeAnswered, 1);
         Ok(())
     }

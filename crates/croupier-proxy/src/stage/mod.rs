@@ -1,8 +1,8 @@
 //! The stages of an exchange, in order; `life.rs` calls them.
 //!
 //! Before the first, once a connection: [`greet`].
-//! //! 1 [`inspect`] (and [`secure`], which finds the site), 2 [`route`], 3 [`admit`], 4 [`fetch`] (which speaks through [`outgoing`]),
-//! 5 [`shape`], 6 [`deliver`]; `settle` runs from the exchange's drop; [`rescue`] stands beside them: off the path, it
+//! 1 [`inspect`] (and [`secure`], which finds the site), 2 [`route`], 3 [`admit`], 4 [`fetch`]
+//! (which speaks through [`outgoing`]), 5 [`shape`], 6 [`deliver`]; `settle` runs from the exchange's drop; [`rescue`] stands beside them: off the path, it
 //! turns a fault into an answer; [`mirror`] sends copies that nobody waits for. The cache will stand before and after `fetch`.
 
 pub(crate) mod greet;

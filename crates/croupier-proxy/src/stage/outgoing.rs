@@ -8,7 +8,7 @@ use croupier_net::side::Outgoing;
 use croupier_telemetry::text;
 
 use super::client_cert;
-use crate::{exchange::Exchange, plan::RoutePlan};
+use crate::{exchange::Exchange, grpc, plan::RoutePlan};
 
 /// The lines of a request on its way to an origin.
 pub(crate) struct RequestLines<'a> {
@@ -47,8 +47,18 @@ impl Outgoing for RequestLines<'_> {
         if forwards_left.is_some() {
             drop.insert(Name::MAX_FORWARDS);
         }
+        let time_left = grpc::time_left(incoming, self.x.times().exchange);
         for field in fields.iter() {
             if drop.contains(field.name) || field.name == Name::OTHER && self.drops(&field) {
+                continue;
+            }
+            if let Some(left) = time_left
+                && field.is_named(grpc::TIMEOUT)
+            {
+                self.x.worker.with_scratch(|value| {
+                    grpc::write_timeout(value, left);
+                    emit(field.raw_name, value);
+                });
                 continue;
             }
             emit(field.raw_name, field.value);

@@ -23,6 +23,9 @@ use crate::{
 /// Where an authority looks for the answer to a challenge (RFC 8555 section 8.3).
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
+/// The status that sends a client to https. Not 301: a POST stays one.
+pub(crate) const TO_HTTPS: u16 = 308;
+
 /// Finds the site, and gives the answer of its door; None when the request may go on.
 pub(crate) fn run(x: &mut Exchange) -> Result<Option<Answer>, Fault> {
     if let Some(answer) = challenge(x) {
@@ -34,8 +37,7 @@ pub(crate) fn run(x: &mut Exchange) -> Result<Option<Answer>, Fault> {
     let location = judge(&installed.plan, site, &x.incoming)?;
     Ok(location.map(|location| {
         Answer::Made(Made {
-            // Not 301: a POST stays one.
-            status: 308,
+            status: TO_HTTPS,
             body: Bytes::Own(Vec::new()),
             content_type: Cow::Borrowed(""),
             lines: vec![(Cow::Borrowed("location"), Cow::Owned(location))],
