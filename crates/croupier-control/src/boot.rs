@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     admin,
+    certs::Certificates,
     checks::Checks,
     discover::Discovery,
     drain,
@@ -150,6 +151,7 @@ pub(crate) struct Control {
     /// What the names in the config stand for.
     pub(crate) discovery: Discovery,
     pub(crate) checks: Checks,
+    pub(crate) certificates: Certificates,
     /// Client connections the process has descriptors for.
     pub(crate) connections: usize,
 }
@@ -240,6 +242,9 @@ async fn start(
     // Again, with the servers that were found.
     let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
     plan.adopt(live.now_ms());
+    // Before the first handshake, so that it finds what is at hand.
+    let mut certificates = Certificates::new(&live);
+    certificates.adopt(&config);
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
     found.tell();
@@ -258,6 +263,7 @@ async fn start(
         admin,
         discovery,
         checks,
+        certificates,
         connections,
     })
 }

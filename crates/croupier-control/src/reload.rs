@@ -68,6 +68,7 @@ async fn attempt(control: &mut Control) -> Verdict {
     // Again, with the servers that were found.
     let plan = plan::build(&config, &control.live, control.connections).unwrap_or(plan);
     let report = plan::digest::compare(&control.plan, &plan);
+    control.certificates.adopt(&config);
     install(control, plan, &mut change).await;
     found.tell();
     logs::set_level(&config);

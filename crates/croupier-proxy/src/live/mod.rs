@@ -5,10 +5,14 @@
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
-//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for; [`certs`]
+//! are the certificates that sites show, `wants` the names that wait for one.
 
 mod doors;
 mod names;
+
+pub mod certs;
+mod wants;
 
 pub mod health;
 pub mod policy;
@@ -40,6 +44,7 @@ use std::{
 use croupier_telemetry::Registry;
 
 pub use busy::{Busy, Connected};
+pub use certs::{Certs, Pending};
 pub use doors::{Door, Doors, Refused};
 pub use health::{Rank, Reason, State};
 pub use names::{Found, Name, NamedAddress, Names, Source};
@@ -59,6 +64,8 @@ pub struct Live {
     pub doors: Doors,
     /// What the names of the config stand for.
     pub names: Names,
+    /// What sites show, and what proves that names are ours.
+    pub certs: Certs,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -76,6 +83,7 @@ impl Live {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
             names: Names::default(),
+            certs: Certs::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),
@@ -160,8 +168,9 @@ impl Live {
         }
     }
 
-    /// Forgets pools and servers that nobody holds any more.
+    /// Forgets pools, servers and certificates that nobody holds any more.
     pub fn release(&self) {
+        self.certs.release();
         // A pool holds its servers, and they its queue; so both may be let go in this order.
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| Arc::strong_count(pool) > 1);
