@@ -240,7 +240,8 @@ async fn start(
     discovery.follow(&config).await;
     let found = discovery.catch_up();
     // Again, with the servers that were found.
-    let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
+    let plan = plan::rebuild(&config, &live, connections, &plan).map_err(BootError::Plan)?;
+    let plan = Arc::new(plan);
     plan.adopt(live.now_ms());
     // Before the first handshake, so that it finds what is at hand.
     let mut certificates = Certificates::new(&live);

@@ -29,9 +29,11 @@
     reason = "the kit speaks to a test: failing loudly is its work"
 )]
 
+pub mod authority;
 pub mod client;
 pub mod dns;
 pub mod event;
+pub mod h2;
 pub mod load;
 pub mod message;
 pub mod nowhere;
@@ -43,6 +45,7 @@ pub mod reply;
 pub mod response;
 mod stream;
 mod strict;
+pub mod tools;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};

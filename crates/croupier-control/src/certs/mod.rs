@@ -323,7 +323,7 @@ fn outside(terms: &model::Acme, local: &Rc<Local>) -> Result<Outside, String> {
         }
         None => Vec::new(),
     };
-    let tls = origin_tls(OriginTerms {
+    let tls = origin_tls(&OriginTerms {
         ca,
         client: None,
         verify: true,

@@ -204,7 +204,7 @@ async fn open(url: &http::Uri, tls: &OriginTls, local: &Rc<Local>) -> Result<Tra
     }
     let timer = local.timers.timer();
     let until = local.timers.after(Some(TIME));
-    let (io, _) = connect(io, tls, host, &timer, until).await.map_err(words)?;
+    let (io, _) = connect(io, tls, host, local, &timer, until).await.map_err(words)?;
     Ok(io)
 }
 

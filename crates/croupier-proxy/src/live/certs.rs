@@ -15,7 +15,7 @@ use std::{
 };
 
 use croupier_config::model::{CertificateFrom, HostPattern, Site};
-use croupier_net::tls::{certs::Slot, server::ServerConfig, tickets::Tickets};
+use croupier_net::tls::{ServerConfig, certs::Slot, tickets::Tickets};
 
 use super::wants::Wants;
 

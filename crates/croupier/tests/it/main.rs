@@ -44,6 +44,13 @@ mod routing;
 mod split;
 mod sticky;
 
+mod real_browser;
+mod real_curl;
+mod real_grpc;
+mod real_nghttp;
+mod real_tools;
+mod real_websockets;
+
 mod cli;
 mod demo;
 mod examples;

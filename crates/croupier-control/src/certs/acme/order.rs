@@ -219,7 +219,7 @@ async fn prove<'live>(
             Challenge::Http01 => live.certs.set_token(&name, &challenge.token, answer.as_str()),
             Challenge::TlsAlpn01 => {
                 let certificate = proof(&name, &answer).map_err(ours)?;
-                let config = challenge_config(Arc::new(certificate));
+                let config = challenge_config(Arc::new(certificate)).map_err(ours)?;
                 live.certs.set_challenge(&shown_name(&name), config)
             }
         });
