@@ -69,6 +69,7 @@ async fn attempt(control: &mut Control) -> Verdict {
     let rebuilt = plan::rebuild(&config, &control.live, control.connections, &plan);
     let plan = rebuilt.unwrap_or(plan);
     let report = plan::digest::compare(&control.plan, &plan);
+    control.certificates.adopt(&config);
     install(control, plan, &mut change).await;
     found.tell();
     logs::set_level(&config);

@@ -149,6 +149,10 @@ metrics! {
         "connections" "Upgraded connections, for instance WebSocket, open now.";
     Bytes Counter "croupier_bytes_total" ["side", "direction"]
         "bytes" "Bytes read (in) and written (out), on the client side and on the origin side.";
+    CertificateExpiry Gauge "croupier_certificate_expiry_timestamp_seconds" ["site", "source"]
+        "unix seconds" "When the certificate that a site shows ends; 0 while it has none. Sources: files, acme, internal.";
+    CertificateRenewals Counter "croupier_certificate_renewals_total" ["source", "result"]
+        "certificates" "Certificates that were read, issued or renewed, and failures to: success or failure.";
     ConfigReloads Counter "croupier_config_reloads_total" ["result"]
         "reloads" "Attempts to load a changed configuration.";
     ConfigLastReload Gauge "croupier_config_last_reload_success_timestamp_seconds" []
@@ -241,6 +245,12 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     RetryRefusedOff => RetriesRefused ["off"];
     ReloadSuccess => ConfigReloads ["success"];
     ReloadFailure => ConfigReloads ["failure"];
+    CertificateFilesSuccess => CertificateRenewals ["files", "success"];
+    CertificateFilesFailure => CertificateRenewals ["files", "failure"];
+    CertificateAcmeSuccess => CertificateRenewals ["acme", "success"];
+    CertificateAcmeFailure => CertificateRenewals ["acme", "failure"];
+    CertificateInternalSuccess => CertificateRenewals ["internal", "success"];
+    CertificateInternalFailure => CertificateRenewals ["internal", "failure"];
     Panics => Panics [];
 }
 

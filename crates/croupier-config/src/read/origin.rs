@@ -281,7 +281,10 @@ pub(crate) fn server(text: &str) -> Result<(Protocol, ServerAddress), Complaint>
         )));
     }
     if authority.contains('@') {
-        return Err(bad().help("leave out user and password"));
+        return Err(
+            Complaint::new("the address of a server has no user and no password")
+                .help("leave them out; a server that asks for them gets them by `headers.request`"),
+        );
     }
     let has_port = match authority.rsplit_once(':') {
         Some((name, _)) => !name.starts_with('[') || authority.contains("]:"),

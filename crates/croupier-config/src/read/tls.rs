@@ -276,9 +276,20 @@ pub(crate) fn files(reader: &mut Reader, field: &Field<'_>) -> Vec<Spanned<PathB
 }
 
 fn client_auth_of(reader: &mut Reader, field: &Field<'_>) -> Option<ClientAuth> {
-    if field.node.as_table().is_none() {
-        field.note_type(reader);
-        return None;
+    match &field.node.value {
+        Value::Table(_) => {}
+        Value::String(mode) if ["require", "optional"].contains(&mode.as_str()) => {
+            let message = "`client_auth` needs the authorities that are believed";
+            let help = format!(
+                "write `client_auth = {{ ca = \"/etc/croupier/ca.pem\", mode = \"{mode}\" }}`"
+            );
+            reader.note(Diagnostic::error(codes::WRONG_TYPE, field.node.span, message).help(help));
+            return None;
+        }
+        _ => {
+            field.note_type(reader);
+            return None;
+        }
     }
     let table = Fields::open(reader, field.node, &keys::CLIENT_AUTH)?;
     let mode = table.get("mode").and_then(|field| field.word(reader));

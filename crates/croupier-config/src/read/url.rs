@@ -55,7 +55,10 @@ pub(crate) fn url(text: &str, form: &Form) -> Result<String, Complaint> {
     }
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err(bad().help("leave out user and password"));
+        return Err(
+            Complaint::new(format!("{} has no user and no password", form.what))
+                .help("leave them out"),
+        );
     }
     if super::pool::literal_host(authority).is_err() {
         let name = authority
