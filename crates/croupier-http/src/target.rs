@@ -211,14 +211,8 @@ mod tests {
         let mut target = Target::default();
         let mut read = |scheme, text: &str| target.read(scheme, Method::Get, text.as_bytes());
         assert_eq!(read(Scheme::Https, "HTTPS://a/x"), Ok(()));
-        assert_eq!(
-            read(Scheme::Https, "http://a/x"),
-            Err(TargetError::Scheme)
-        );
-        assert_eq!(
-            read(Scheme::Http, "https://a/x"),
-            Err(TargetError::Scheme)
-        );
+        assert_eq!(read(Scheme::Https, "http://a/x"), Err(TargetError::Scheme));
+        assert_eq!(read(Scheme::Http, "https://a/x"), Err(TargetError::Scheme));
         assert_eq!(read(Scheme::Https, "wss://a/x"), Err(TargetError::Form));
     }
 

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::tls::{Offer, Secured};
+use crate::tls::{accept::Secured, server::Offer};
 
 /// A socket address of either family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -139,11 +139,14 @@ impl Listener {
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Transport::Unix(stream), Peer {
-                    ip: None,
-                    port: 0,
-                    secure: None,
-                }))
+                Ok((
+                    Transport::Unix(stream),
+                    Peer {
+                        ip: None,
+                        port: 0,
+                        secure: None,
+                    },
+                ))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use croupier_http::{Name, Version};
-use croupier_net::tls::Secured;
+use croupier_net::tls::accept::Secured;
 use croupier_telemetry::{
     Counter, Finished, MethodLabel, ProtoVersion, Record, RouteSlot, TlsFacts, Traceparent,
 };

@@ -45,6 +45,7 @@ pub mod reply;
 pub mod response;
 mod stream;
 mod strict;
+pub mod tls;
 pub mod tools;
 pub mod wire;
 
@@ -59,4 +60,5 @@ pub use proxy::{Exit, Launch, Proxy, Signal};
 pub use record::{ConnectionRecord, Ended, Request, Violation};
 pub use reply::Reply;
 pub use response::{End, Interim, Response};
+pub use tls::{Authority, Issued, Shaken, TlsClient};
 pub use wire::{Direction, Transcript};

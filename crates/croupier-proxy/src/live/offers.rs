@@ -167,7 +167,7 @@ mod tests {
     use std::sync::Arc;
 
     use croupier_config::model::TlsProfile;
-    use croupier_net::tls::Slot;
+    use croupier_net::tls::certs::Slot;
 
     use super::{Offers, Policy, Terms};
     use crate::live::certs::Certs;

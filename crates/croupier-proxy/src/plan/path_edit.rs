@@ -65,7 +65,8 @@ mod tests {
     fn apply(strip: &str, add: &str, path: &str) -> String {
         let mut target = Target::default();
         target
-            .read(Scheme::Http, Method::Get, path.as_bytes()).unwrap();
+            .read(Scheme::Http, Method::Get, path.as_bytes())
+            .unwrap();
         let edit = PathEdit::Prefix {
             strip: strip.into(),
             add: add.into(),

@@ -4,7 +4,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use croupier_config::model::{Hsts, Listen, Plain};
-use croupier_net::tls::Offer;
+use croupier_net::tls::server::Offer;
 
 use crate::{
     live::offers::Terms,
@@ -167,7 +167,10 @@ mod tests {
             assert_eq!(by(ports, own), expected, "{ports:?} by {own}");
         }
         let socket = Listen::Unix("/run/x".into());
-        assert_eq!(HttpsPort::of([&socket].into_iter()).from(&socket, None), 443);
+        assert_eq!(
+            HttpsPort::of([&socket].into_iter()).from(&socket, None),
+            443
+        );
     }
 
     #[test]

@@ -133,7 +133,8 @@ mod tests {
 
     fn of(key: &HashKey, ip: &str, target: &str, fields: &[(&str, &str)]) -> Option<u64> {
         let mut read = Target::default();
-        read.read(Scheme::Http, Method::Get, target.as_bytes()).unwrap();
+        read.read(Scheme::Http, Method::Get, target.as_bytes())
+            .unwrap();
         let mut table = Fields::new();
         for (name, value) in fields {
             table.push(name.as_bytes(), value.as_bytes());

@@ -1,7 +1,7 @@
 //! Who the client proved to be, as its origin hears of it. Nobody else may say so: what a client
 //! sends under these names is dropped (`hop::is_client_cert`).
 
-use croupier_net::tls::ClientIdentity;
+use croupier_net::tls::client_auth::ClientIdentity;
 
 use crate::exchange::Exchange;
 

@@ -21,7 +21,7 @@ use croupier_net::{
     preamble::{Speaks, speaks},
     proxy_header,
     timers::{Tick, ticks},
-    tls::{Alpn, Offer, TlsFailure, accept},
+    tls::{Alpn, TlsFailure, accept, server::Offer},
     transport::Transport,
 };
 use croupier_telemetry::{Counter, Gauge, Level, event};
@@ -184,7 +184,11 @@ impl Greeting<'_> {
         let w = self.w;
         let refuse = |counter, reason: &'static str| {
             w.cells.add(counter, 1);
-            event(Level::Warn, "proxy_protocol.refused", &[("reason", &reason)]);
+            event(
+                Level::Warn,
+                "proxy_protocol.refused",
+                &[("reason", &reason)],
+            );
             Err(End::Told)
         };
         loop {

@@ -117,7 +117,11 @@ fn to_https(plan: &Plan, site: &SitePlan, incoming: &Incoming) -> Result<Option<
         location.push_str(&format!(":{port}"));
     }
     // `OPTIONS *` has no path.
-    location.push_str(if target.path() == "*" { "/" } else { target.path() });
+    location.push_str(if target.path() == "*" {
+        "/"
+    } else {
+        target.path()
+    });
     if let Some(query) = target.query() {
         location.push('?');
         location.push_str(query);

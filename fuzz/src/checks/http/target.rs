@@ -30,7 +30,11 @@ fn read(method: Method, bytes: &[u8]) -> Option<Target> {
     let mut target = Target::default();
     let outcome = target.read(Scheme::Http, method, bytes);
     let mut used = Target::default();
-    let _ = used.read(Scheme::Http, Method::Get, b"http://used.example:1/a%2Fb;c?d");
+    let _ = used.read(
+        Scheme::Http,
+        Method::Get,
+        b"http://used.example:1/a%2Fb;c?d",
+    );
     assert_eq!(
         used.read(Scheme::Http, method, bytes),
         outcome,

@@ -5,12 +5,14 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use croupier_config::{
     Config, Spanned,
     model::{CertificateFrom, ClientAuth, ClientAuthMode, Site, SiteTls as Written},
 };
+use croupier_net::tls::{certs::Slot, server::Offer};
 
 use crate::{
     live::{
@@ -46,7 +48,7 @@ pub(super) fn site(
     let shown = match Source::of(site) {
         None => {
             // Nobody may come to know at a handshake that the authorities can not be used.
-            let probe = croupier_net::tls::Slot::empty();
+            let probe = Slot::empty();
             offered(live, probe, written, &terms).map_err(wrong)?;
             Shown::OnDemand
         }
@@ -81,10 +83,10 @@ fn words(from: &CertificateFrom) -> String {
 
 fn offered(
     live: &Live,
-    slot: std::sync::Arc<croupier_net::tls::Slot>,
+    slot: Arc<Slot>,
     written: &Written,
     terms: &Terms,
-) -> Result<std::sync::Arc<croupier_net::tls::Offer>, String> {
+) -> Result<Arc<Offer>, String> {
     let offered = live.offers.offer(&live.certs, slot, terms);
     offered.map_err(|error| match &written.client_auth {
         None => error.to_string(),
