@@ -279,6 +279,17 @@ impl TlsClient {
         Ok(Client::over_tls(stream, &format!("{name} at {address}"), shaken).host(name))
     }
 
+    /// The record with which it begins, for whoever sends it otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn hello(&self, name: &str) -> Vec<u8> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
+        let mut bytes = Vec::new();
+        session.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
     fn shake(&self, socket: TcpStream, name: &str) -> io::Result<(Stream, Shaken)> {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;

@@ -23,6 +23,12 @@ mod sockets;
 mod timeouts;
 mod tunnels;
 
+mod proxy_protocol;
+mod tls_bad_days;
+mod tls_clients;
+mod tls_plain;
+mod tls_sites;
+
 mod balance;
 mod costs;
 mod drain;

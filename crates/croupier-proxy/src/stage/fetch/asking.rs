@@ -242,6 +242,7 @@ impl Asking<'_> {
             NetError::Closed | NetError::Io(_) if unanswered => Code::OriginReusedClosed.into(),
             NetError::Closed | NetError::Truncated => Code::OriginClosed.into(),
             NetError::Io(_) => Code::OriginReset.into(),
+            NetError::Tls(failure) => Fault::because(Code::OriginReset, failure.sentence()),
             NetError::Timeout => Code::OriginHeadTimeout.into(),
             NetError::Head(HeadError::HeadTooLarge | HeadError::TooManyFields) => {
                 Code::OriginHeadTooLarge.into()
