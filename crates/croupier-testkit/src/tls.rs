@@ -178,8 +178,18 @@ impl TlsClient {
     /// Believes this authority.
     #[must_use]
     pub fn trusting(authority: &Authority) -> Self {
+        Self::trusting_root(authority.der.clone())
+    }
+
+    /// Believes the authority of this PEM text.
+    #[must_use]
+    pub fn trusting_pem(pem: &str) -> Self {
+        Self::trusting_root(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+    }
+
+    fn trusting_root(root: CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der.clone()).unwrap();
+        roots.add(root).unwrap();
         let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
         Self::with(builder.build().unwrap(), rustls::ALL_VERSIONS, None)
     }

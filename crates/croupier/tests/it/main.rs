@@ -58,5 +58,7 @@ mod real_tools;
 mod real_websockets;
 
 mod cli;
+mod acme;
+mod certificates;
 mod demo;
 mod examples;

@@ -79,8 +79,8 @@ async fn try_each_way(
                 account = account::open(acme, client).await?;
                 begin(acme, &account, names, replaces.as_ref()).await
             }
-            // Replaced already, or the authority is confused: it need not know.
-            Err(Error::Api(problem)) if replaces.is_some() && !is_limit(&problem) => {
+            // It knows no replacing, it was replaced already, or it is confused: it need not know.
+            Err(error) if replaces.is_some() && !is_limit(&error) => {
                 replaces = None;
                 begin(acme, &account, names, None).await
             }
@@ -291,17 +291,19 @@ async fn why(order: &mut Order, way: Challenge) -> Option<Failure> {
     None
 }
 
-fn is_unknown_account(error: &Error) -> bool {
+fn is_of_kind(error: &Error, kind: &str) -> bool {
     let Error::Api(problem) = error else {
         return false;
     };
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    kind.ends_with(":accountDoesNotExist")
+    problem.r#type.as_deref().unwrap_or_default().ends_with(kind)
 }
 
-fn is_limit(problem: &instant_acme::Problem) -> bool {
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    kind.ends_with(":rateLimited")
+fn is_unknown_account(error: &Error) -> bool {
+    is_of_kind(error, ":accountDoesNotExist")
+}
+
+fn is_limit(error: &Error) -> bool {
+    is_of_kind(error, ":rateLimited")
 }
 
 /// By what the authority knows a certificate (RFC 9773 section 4.1). None for one that has no
