@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use croupier_http::h1::{chunked::ChunkError, framing::FramingError, scan::HeadError};
 
+use crate::tls::TlsFailure;
+
 /// A failure of one connection. Which side it was is known to whoever asked.
 #[derive(Debug)]
 pub enum NetError {
@@ -19,6 +21,8 @@ pub enum NetError {
     Framing(FramingError),
     /// A malformed chunked body.
     Chunk(ChunkError),
+    /// A handshake failed.
+    Tls(TlsFailure),
     /// The operating system said so.
     Io(io::Error),
 }
@@ -38,6 +42,7 @@ impl fmt::Display for NetError {
             Self::Head(error) => f.write_str(error.sentence()),
             Self::Framing(error) => f.write_str(error.sentence()),
             Self::Chunk(error) => f.write_str(error.sentence()),
+            Self::Tls(failure) => f.write_str(failure.sentence()),
             Self::Io(error) => error.fmt(f),
         }
     }

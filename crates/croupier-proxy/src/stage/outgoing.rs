@@ -7,6 +7,7 @@ use croupier_http::{Field, Method, Name, NameSet, fields::members, rules::hop};
 use croupier_net::side::Outgoing;
 use croupier_telemetry::text;
 
+use super::client_cert;
 use crate::{exchange::Exchange, grpc, plan::RoutePlan};
 
 /// The lines of a request on its way to an origin.
@@ -63,6 +64,11 @@ impl Outgoing for RequestLines<'_> {
             emit(field.raw_name, field.value);
         }
         self.own_lines(emit);
+        client_cert::lines(self.x, &mut |name, value| {
+            if !edits.drops_named(name) {
+                emit(name, value);
+            }
+        });
         if let Some(left) = forwards_left
             && !edits.dropped().contains(Name::MAX_FORWARDS)
         {
@@ -92,6 +98,7 @@ impl RequestLines<'_> {
     fn drops(&self, field: &Field<'_>) -> bool {
         let incoming = &self.x.incoming;
         hop::is_alias(field.raw_name)
+            || hop::is_client_cert(field.raw_name)
             || !incoming.is_trusted && hop::is_posing(field.raw_name)
             || incoming.lawful.listed.others && hop::is_listed(field, &incoming.head.fields)
             || self.route.request_edits.drops_other(field)
