@@ -7,11 +7,10 @@
 //! ```
 //!
 //! The frames, their order and flow control are the `h2` crate's; its defaults are nobody's: every
-//! limit comes from the one table. What an exchange does with its stream is in `stream`, how heads
-//! are translated in `fields`.
+//! limit comes from the one table. What an exchange does with its stream is in `stream`, how a
+//! request is put in `request`.
 
-mod fields;
-mod io;
+mod request;
 mod stream;
 
 pub use stream::Stream;
@@ -34,38 +33,21 @@ use h2::{
 use super::h1::{Guard, OriginLimits};
 use crate::{
     error::NetError,
+    h2::{H2Limits, SEND_BUFFER, io::{H2Io, Watch, With}, list_bytes},
     local::Local,
     timers::{NEVER, Tick, Timer},
     transport::Transport,
 };
-use io::Io;
 
-/// Limits of an HTTP/2 connection to an origin, from the limits table.
-#[derive(Clone, Copy, Debug)]
-pub struct H2Limits {
-    /// Exchanges at once; a peer may allow fewer.
-    pub streams: usize,
-    /// Bytes of one answer that we have not passed on yet.
-    pub stream_window: u32,
-    /// Streams that broke the rules before the connection is closed.
-    pub resets: usize,
-}
-
-impl H2Limits {
-    /// The window of a connection has room for all of its streams: with less, a few clients that
-    /// do not read would stop the answers of all others.
-    fn window(&self) -> u32 {
-        let streams = u32::try_from(self.streams).unwrap_or(u32::MAX);
-        self.stream_window.saturating_mul(streams).min(WINDOW_MAX)
-    }
+/// The window of a connection has room for all of its streams: with less, a few clients that do
+/// not read would stop the answers of all others.
+fn window(limits: &H2Limits) -> u32 {
+    let all = limits.stream_window.saturating_mul(limits.streams);
+    all.clamp(limits.stream_window, WINDOW_MAX)
 }
 
 /// RFC 9113 section 6.9.1.
 const WINDOW_MAX: u32 = (1 << 31) - 1;
-
-/// Bytes of a request body that a stream may hold for the connection to send: about what fits
-/// into a socket's buffer at once.
-const UNSENT_MAX: usize = 64 << 10;
 
 /// What `h2` is told to assume until the peer says how many streams it takes: nobody says this.
 const UNTOLD: usize = usize::MAX - 1;
@@ -82,21 +64,13 @@ pub enum Scheme {
     Https,
 }
 
-/// What a connection's driver and its streams tell each other.
+/// What a connection's streams and its driver tell each other.
 #[derive(Debug, Default)]
-struct Watch {
+struct Signs {
     /// It takes no more streams: it has ended, or is about to.
     is_ending: Cell<bool>,
     /// An exchange waited in vain: does anybody live there?
     is_suspect: Cell<bool>,
-    /// Something arrived since somebody looked.
-    has_heard: Cell<bool>,
-}
-
-impl Watch {
-    fn heard(&self) {
-        self.has_heard.set(true);
-    }
 }
 
 /// A connection to a server that several exchanges share: a handle. When the last one and all
@@ -105,7 +79,7 @@ impl Watch {
 pub struct Shared {
     sender: RefCell<SendRequest<Bytes>>,
     local: Rc<Local>,
-    watch: Rc<Watch>,
+    signs: Rc<Signs>,
     scheme: Scheme,
     streams_max: usize,
     /// Streams under way, and how many there have been.
@@ -117,9 +91,10 @@ pub struct Shared {
 /// Moves the frames of one connection: a task's work, until the connection has ended.
 #[must_use = "nothing moves unless it is driven"]
 pub struct Driver {
-    connection: Connection<Io, Bytes>,
+    connection: Connection<H2Io, Bytes>,
     pings: Option<PingPong>,
     watch: Rc<Watch>,
+    signs: Rc<Signs>,
     timer: Timer,
     is_pinged: bool,
     /// The last field: dropped when the socket is closed.
@@ -138,8 +113,8 @@ pub async fn connect(
     guard: Option<Box<dyn Guard>>,
     (timer, until): (Timer, Tick),
 ) -> Result<(Rc<Shared>, Driver), NetError> {
-    let watch = Rc::<Watch>::default();
-    let io = Io::new(stream, local, &watch);
+    let frames_max = limits.h2.control_frames;
+    let (io, watch) = H2Io::new(stream, Vec::new(), local, With::Origin, frames_max);
     timer.arm(until);
     let builder = builder(limits);
     let mut beginning = pin!(builder.handshake::<_, Bytes>(io));
@@ -169,9 +144,9 @@ pub async fn connect(
     let shared = Shared {
         sender: RefCell::new(sender),
         local: Rc::clone(local),
-        watch: Rc::clone(&watch),
+        signs: Rc::default(),
         scheme,
-        streams_max: limits.h2.streams,
+        streams_max: limits.h2.streams as usize,
         streams: Cell::new(0),
         opened: Cell::new(0),
         idle_since: Cell::new(local.timers.now()),
@@ -180,6 +155,7 @@ pub async fn connect(
         pings: connection.ping_pong(),
         connection,
         watch,
+        signs: Rc::clone(&shared.signs),
         timer,
         is_pinged: false,
         _guard: guard,
@@ -192,14 +168,13 @@ const NO_HTTP2: &str = "the server does not speak HTTP/2";
 
 fn builder(limits: &OriginLimits) -> Builder {
     let mut builder = Builder::new();
-    let head = u32::try_from(limits.head.head_bytes).unwrap_or(u32::MAX);
     builder
         .enable_push(false)
-        .max_header_list_size(head)
+        .max_header_list_size(list_bytes(limits.head.head_bytes, limits.head.fields))
         .initial_window_size(limits.h2.stream_window)
-        .initial_connection_window_size(limits.h2.window())
+        .initial_connection_window_size(window(&limits.h2))
         .initial_max_send_streams(UNTOLD)
-        .max_send_buffer_size(UNSENT_MAX)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_reset_streams(limits.h2.resets)
         .max_local_error_reset_streams(Some(limits.h2.resets))
         // A server opens none.
@@ -230,14 +205,14 @@ impl Shared {
     /// Does it take no more exchanges: has it ended, or said that it will (GOAWAY)?
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        if !self.watch.is_ending.get() {
+        if !self.signs.is_ending.get() {
             let mut cx = Context::from_waker(Waker::noop());
             let ready = self.sender.borrow_mut().poll_ready(&mut cx);
             if matches!(ready, Poll::Ready(Err(_))) {
-                self.watch.is_ending.set(true);
+                self.signs.is_ending.set(true);
             }
         }
-        self.watch.is_ending.get()
+        self.signs.is_ending.get()
     }
 
     /// Does nobody use it?
@@ -269,7 +244,8 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if Pin::new(&mut this.connection).poll(cx).is_ready() || this.is_dead(cx) {
+        let has_ended = Pin::new(&mut this.connection).poll(cx).is_ready();
+        if has_ended || this.watch.is_flooded() || this.is_dead(cx) {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -291,7 +267,7 @@ impl Driver {
                 }
                 // Whoever sends anything lives.
                 Poll::Pending if self.timer.is_expired(cx) => {
-                    if !self.watch.has_heard.replace(false) {
+                    if !self.watch.has_heard() {
                         return true;
                     }
                     self.arm();
@@ -300,9 +276,9 @@ impl Driver {
                 Poll::Pending => return false,
             }
         }
-        if self.watch.is_suspect.replace(false) && pings.send_ping(Ping::opaque()).is_ok() {
+        if self.signs.is_suspect.replace(false) && pings.send_ping(Ping::opaque()).is_ok() {
             self.is_pinged = true;
-            self.watch.has_heard.set(false);
+            let _ = self.watch.has_heard();
             self.arm();
             let _ = self.timer.is_expired(cx);
             // The frame leaves with the next turn.
@@ -319,7 +295,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.watch.is_ending.set(true);
+        self.signs.is_ending.set(true);
     }
 }
 

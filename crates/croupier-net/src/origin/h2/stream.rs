@@ -11,16 +11,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes};
-use croupier_http::{BodyLen, Fields, Method, ResponseHead, h1::framing};
+use bytes::{Buf as _, Bytes, BytesMut};
+use croupier_http::{BodyLen, Fields, Method, ResponseHead, Version, h1::{chunked::ChunkLimits, framing}};
 use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::HeaderValue;
 use tokio::net::TcpStream;
 
-use super::{Shared, failure, fields};
+use super::{Shared, failure, request};
 use crate::{
     buffers::{Buffer, Size},
     error::NetError,
+    h2::{SEND_BUFFER, fields::{read_lines, read_trailers, write_trailers}},
     origin::h1::{OriginLimits, RequestLine},
     side::{Outgoing, Sink, Source},
     tunnel,
@@ -41,7 +42,8 @@ pub struct Stream {
     /// Bytes of the body that came, not all taken yet.
     part: Bytes,
     trailers: Option<Fields>,
-    trailers_max: usize,
+    /// Limits of trailers.
+    chunks: ChunkLimits,
     interim: u32,
     body_received: u64,
     /// A WebSocket was asked for, perhaps by a client with a key.
@@ -72,7 +74,7 @@ impl Stream {
             receive: None,
             part: Bytes::new(),
             trailers: None,
-            trailers_max: 0,
+            chunks: ChunkLimits { line_bytes: 0, trailer_bytes: 0, trailers: 0 },
             interim: 0,
             body_received: 0,
             websocket: None,
@@ -81,17 +83,17 @@ impl Stream {
 
     /// Sends a request head. What is wrong with it is told by [`Self::poll_head`].
     pub fn send_head(&mut self, line: &RequestLine<'_>, fields: &impl Outgoing) {
-        let told = fields::request(line, self.shared.scheme, fields);
+        let told = request::request(line, self.shared.scheme, fields);
         self.send_told(told, line.body, line.websocket);
     }
 
     /// The same with a head that was encoded for HTTP/1.
     pub fn send_encoded(&mut self, head: &[u8], body: BodyLen) {
-        let told = fields::encoded(head, self.shared.scheme, body);
+        let told = request::encoded(head, self.shared.scheme, body);
         self.send_told(told, body, false);
     }
 
-    fn send_told(&mut self, told: Result<fields::Told, NetError>, body: BodyLen, websocket: bool) {
+    fn send_told(&mut self, told: Result<request::Told, NetError>, body: BodyLen, websocket: bool) {
         let told = match told {
             Ok(told) => told,
             Err(error) => {
@@ -114,7 +116,7 @@ impl Stream {
             }
             // The connection had ended before one byte of this request was sent.
             Err(error) => {
-                self.shared.watch.is_ending.set(true);
+                self.shared.signs.is_ending.set(true);
                 self.failed = Some(match failure(&error) {
                     NetError::Protocol(sentence) => NetError::Protocol(sentence),
                     _ => NetError::Unprocessed,
@@ -134,7 +136,7 @@ impl Stream {
         let polled = self.poll_any_head(cx, method, limits, response);
         if let Poll::Ready(Err(NetError::Unprocessed)) = polled {
             // It has no room, whatever it says: what goes on there ends, what is new goes elsewhere.
-            self.shared.watch.is_ending.set(true);
+            self.shared.signs.is_ending.set(true);
         }
         polled
     }
@@ -155,7 +157,7 @@ impl Stream {
         if let Some(interim) = ready!(answer.poll_informational(cx)) {
             let (parts, ()) = interim.map_err(|error| failure(&error))?.into_parts();
             self.interim += 1;
-            fields::response(parts.status.as_u16(), &parts.headers, &limits.head, response)?;
+            read_head(&parts, limits, response)?;
             // HTTP/2 has no switch of protocols.
             return Poll::Ready(if response.status == 101 {
                 Err(NetError::Protocol(super::NOT_LAWFUL))
@@ -166,13 +168,13 @@ impl Stream {
         let came = ready!(Pin::new(answer).poll(cx)).map_err(|error| failure(&error))?;
         self.answer = None;
         let (parts, receive) = came.into_parts();
-        fields::response(parts.status.as_u16(), &parts.headers, &limits.head, response)?;
-        self.trailers_max = limits.chunks.trailers;
+        read_head(&parts, limits, response)?;
+        self.chunks = limits.chunks;
         let has_ended = receive.is_end_stream();
         self.receive = Some(receive);
         if let Some(key) = self.websocket.take() {
             if parts.status.is_success() {
-                fields::switch(response, key.as_ref());
+                request::switch(response, key.as_ref());
                 return Poll::Ready(Ok(BodyLen::None));
             }
             self.upload = Upload::Ended;
@@ -198,7 +200,7 @@ impl Stream {
     /// Has anything of an answer come?
     #[must_use]
     pub fn has_answered(&self) -> bool {
-        self.interim > 0 || self.receive.is_some()
+        self.interim > 0 || self.send.is_some() && self.answer.is_none()
     }
 
     /// May any byte of the request have left us?
@@ -248,7 +250,7 @@ impl Stream {
         let Some(send) = &mut self.send else {
             return Poll::Ready(Err(NetError::Closed));
         };
-        send.reserve_capacity(data.len().min(super::UNSENT_MAX));
+        send.reserve_capacity(data.len().min(SEND_BUFFER));
         let mut room = send.capacity();
         while room == 0 {
             room = match ready!(send.poll_capacity(cx)) {
@@ -271,7 +273,7 @@ impl Stream {
         }
         self.upload = Upload::Ended;
         match trailers {
-            Some(trailers) => send.send_trailers(fields::trailers(trailers)),
+            Some(trailers) => send.send_trailers(write_trailers(trailers, &mut BytesMut::new())),
             None => send.send_data(Bytes::new(), true),
         }
         .map_err(|error| failure(&error))
@@ -282,7 +284,7 @@ impl Drop for Stream {
     fn drop(&mut self) {
         if self.answer.is_some() {
             // Nobody answered: was it only this exchange?
-            self.shared.watch.is_suspect.set(true);
+            self.shared.signs.is_suspect.set(true);
         }
         self.shared.left();
     }
@@ -298,7 +300,9 @@ impl Source for Stream {
         };
         let map = ready!(receive.poll_trailers(cx)).map_err(|error| failure(&error))?;
         if let Some(map) = map {
-            self.trailers = fields::received_trailers(&map, self.trailers_max)?;
+            let mut trailers = Fields::new();
+            read_trailers(&map, &self.chunks, &mut trailers).map_err(NetError::Head)?;
+            self.trailers = (!trailers.is_empty()).then_some(trailers);
         }
         self.receive = None;
         Poll::Ready(Ok(0))
@@ -383,6 +387,17 @@ impl tunnel::End for Stream {
     fn release(&mut self, held: &mut Buffer) {
         held.release(&self.shared.local.buffers);
     }
+}
+
+fn read_head(
+    parts: &http::response::Parts,
+    limits: &OriginLimits,
+    head: &mut ResponseHead,
+) -> Result<(), NetError> {
+    head.clear();
+    head.version = Version::Http2;
+    head.status = parts.status.as_u16();
+    read_lines(&parts.headers, &limits.head, &mut head.fields).map_err(NetError::Head)
 }
 
 fn io_error(error: NetError) -> io::Error {
