@@ -21,7 +21,16 @@ impl Manner {
     /// The id of plain HTTP/1: connections without TLS, which nothing tells apart.
     pub const PLAIN: u32 = 0;
 
-    /// Whoever makes two of them gives them two ids; [`Self::PLAIN`] to plain HTTP/1 only.
+    /// Plain HTTP/1.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self {
+            id: Self::PLAIN,
+            protocol: Protocol::Http1,
+        }
+    }
+
+    /// Whoever makes two of them gives them two ids, and none [`Self::PLAIN`].
     #[must_use]
     pub fn new(id: u32, protocol: Protocol) -> Self {
         Self { id, protocol }

@@ -5,9 +5,11 @@
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
-//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for,
+//! `manners` how servers are spoken to.
 
 mod doors;
+mod manners;
 mod names;
 
 pub mod health;
@@ -42,6 +44,7 @@ use croupier_telemetry::Registry;
 pub use busy::{Busy, Connected};
 pub use doors::{Door, Doors, Refused};
 pub use health::{Rank, Reason, State};
+pub use manners::{Manners, Spoken};
 pub use names::{Found, Name, NamedAddress, Names, Source};
 pub use pool::LivePool;
 pub use queue::Queue;
@@ -59,6 +62,8 @@ pub struct Live {
     pub doors: Doors,
     /// What the names of the config stand for.
     pub names: Names,
+    /// How pools' servers are spoken to.
+    pub manners: Manners,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -76,6 +81,7 @@ impl Live {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
             names: Names::default(),
+            manners: Manners::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),

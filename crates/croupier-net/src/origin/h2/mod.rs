@@ -33,7 +33,11 @@ use h2::{
 use super::h1::{Guard, OriginLimits};
 use crate::{
     error::NetError,
-    h2::{H2Limits, SEND_BUFFER, io::{H2Io, Watch, With}, list_bytes},
+    h2::{
+        H2Limits, SEND_BUFFER,
+        io::{H2Io, Watch, With},
+        list_bytes,
+    },
     local::Local,
     timers::{NEVER, Tick, Timer},
     transport::Transport,

@@ -7,12 +7,7 @@ use h2::ext::Protocol;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header::SEC_WEBSOCKET_KEY, uri};
 
 use super::Scheme;
-use crate::{
-    error::NetError,
-    h2::fields::write_lines,
-    origin::h1::RequestLine,
-    side::Outgoing,
-};
+use crate::{error::NetError, h2::fields::write_lines, origin::h1::RequestLine, side::Outgoing};
 
 const UNFIT: NetError = NetError::Protocol("the request can not be said in HTTP/2");
 
@@ -120,9 +115,14 @@ pub(super) fn switch(head: &mut ResponseHead, key: Option<&HeaderValue>) {
     head.status = 101;
     head.fields.push(b"upgrade", b"websocket");
     head.fields.push(b"connection", b"Upgrade");
-    let is_said = head.fields.all_named(b"sec-websocket-accept").next().is_some();
+    let is_said = head
+        .fields
+        .all_named(b"sec-websocket-accept")
+        .next()
+        .is_some();
     if let Some(key) = key.filter(|_| !is_said) {
-        head.fields.push(b"sec-websocket-accept", accept(key.as_bytes()).as_bytes());
+        head.fields
+            .push(b"sec-websocket-accept", accept(key.as_bytes()).as_bytes());
     }
 }
 
@@ -146,7 +146,11 @@ fn base64(bytes: &[u8]) -> String {
         for at in 0..4 {
             let digit = (bits >> (18 - 6 * at)) & 63;
             let is_padding = at > three.len();
-            text.push(if is_padding { '=' } else { char::from(DIGITS[digit as usize]) });
+            text.push(if is_padding {
+                '='
+            } else {
+                char::from(DIGITS[digit as usize])
+            });
         }
     }
     text
@@ -157,7 +161,10 @@ mod tests {
     use croupier_http::BodyLen;
 
     use super::{Scheme, accept, encoded, request};
-    use crate::{origin::h1::{RequestLine, encode_head}, side::Outgoing};
+    use crate::{
+        origin::h1::{RequestLine, encode_head},
+        side::Outgoing,
+    };
 
     struct Lines(&'static [(&'static str, &'static str)]);
 
@@ -206,8 +213,16 @@ mod tests {
 
     #[test]
     fn a_websocket_is_asked_for_by_connect_and_its_key_stays() {
-        let line = RequestLine { websocket: true, method: b"GET", body: BodyLen::None, ..LINE };
-        let lines = Lines(&[("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13")]);
+        let line = RequestLine {
+            websocket: true,
+            method: b"GET",
+            body: BodyLen::None,
+            ..LINE
+        };
+        let lines = Lines(&[
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ("Sec-WebSocket-Version", "13"),
+        ]);
         let told = request(&line, Scheme::Http, &lines).unwrap();
         assert_eq!(told.request.method(), "CONNECT");
         assert_eq!(told.request.headers().len(), 1);

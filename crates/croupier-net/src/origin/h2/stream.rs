@@ -12,7 +12,10 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use croupier_http::{BodyLen, Fields, Method, ResponseHead, Version, h1::{chunked::ChunkLimits, framing}};
+use croupier_http::{
+    BodyLen, Fields, Method, ResponseHead, Version,
+    h1::{chunked::ChunkLimits, framing},
+};
 use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::HeaderValue;
 use tokio::net::TcpStream;
@@ -21,7 +24,10 @@ use super::{Shared, failure, request};
 use crate::{
     buffers::{Buffer, Size},
     error::NetError,
-    h2::{SEND_BUFFER, fields::{read_lines, read_trailers, write_trailers}},
+    h2::{
+        SEND_BUFFER,
+        fields::{read_lines, read_trailers, write_trailers},
+    },
     origin::h1::{OriginLimits, RequestLine},
     side::{Outgoing, Sink, Source},
     tunnel,
@@ -74,7 +80,11 @@ impl Stream {
             receive: None,
             part: Bytes::new(),
             trailers: None,
-            chunks: ChunkLimits { line_bytes: 0, trailer_bytes: 0, trailers: 0 },
+            chunks: ChunkLimits {
+                line_bytes: 0,
+                trailer_bytes: 0,
+                trailers: 0,
+            },
             interim: 0,
             body_received: 0,
             websocket: None,
@@ -102,7 +112,11 @@ impl Stream {
             }
         };
         let ends = !websocket && matches!(body, BodyLen::None | BodyLen::Length(0));
-        let sent = self.shared.sender.borrow_mut().send_request(told.request, ends);
+        let sent = self
+            .shared
+            .sender
+            .borrow_mut()
+            .send_request(told.request, ends);
         match sent {
             Ok((answer, send)) => {
                 self.answer = Some(answer);
@@ -260,7 +274,8 @@ impl Stream {
         }
         let count = room.min(data.len());
         let part = Bytes::copy_from_slice(&data[..count]);
-        send.send_data(part, false).map_err(|error| failure(&error))?;
+        send.send_data(part, false)
+            .map_err(|error| failure(&error))?;
         Poll::Ready(Ok(count))
     }
 
