@@ -1,6 +1,7 @@
 //! Keys of a pool and its servers: who is chosen, how health is found out, what waits, what sticks.
 
 use super::tables::TIMEOUT_DOC;
+use super::tls::{POOL_TLS_KEY, SEND_PROXY_KEY};
 use super::traffic::{HEDGE_DOC, HEDGE_KIND, RETRY, RETRY_DOC};
 use super::{Kind, TIMEOUT, Table, key};
 
@@ -96,10 +97,12 @@ pub(crate) const POOL: Table = Table {
         ),
         key(
             "protocol",
-            Kind::Words(&["http"]),
+            Kind::Words(&["http", "https", "h2c"]),
             "\"http\"",
-            "What its servers speak.",
+            "What its servers speak. `http`: HTTP/1.1. `https`: TLS, and over it HTTP/2 or HTTP/1.1, as the server chooses. `h2c`: HTTP/2 without TLS.",
         ),
+        POOL_TLS_KEY,
+        SEND_PROXY_KEY,
         key(
             "idle_per_server",
             Kind::Integer(0, 100_000),
@@ -107,7 +110,7 @@ pub(crate) const POOL: Table = Table {
             "As in `[limits]`, for this pool.",
         ),
     ],
-    later: &["tls", "limit"],
+    later: &["limit"],
 };
 
 pub(crate) const SERVER: Table = Table {
