@@ -4,7 +4,10 @@
 //! and costs no allocation per field once it has grown. This is the only file that knows the
 //! representation.
 
-use crate::names::{Name, NameSet};
+use crate::{
+    head::Span,
+    names::{Name, NameSet},
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Line {
@@ -92,6 +95,17 @@ impl Fields {
     pub(crate) fn set_text(&mut self, head: &[u8]) {
         self.clear();
         self.text.extend_from_slice(head);
+    }
+
+    /// Puts texts that are no field lines before them.
+    pub(crate) fn set_parts(&mut self, first: &[u8], second: &[u8]) -> (Span, Span) {
+        self.set_text(first);
+        self.text.extend_from_slice(second);
+        let span = |at: usize, bytes: &[u8]| Span {
+            at: u32::try_from(at).unwrap_or(0),
+            len: u32::try_from(bytes.len()).unwrap_or(0),
+        };
+        (span(0, first), span(first.len(), second))
     }
 
     pub(crate) fn text(&self) -> &[u8] {

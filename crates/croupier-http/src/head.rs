@@ -11,6 +11,7 @@ pub enum Version {
     Http10,
     #[default]
     Http11,
+    Http2,
 }
 
 impl Version {
@@ -20,8 +21,23 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
         }
     }
+}
+
+/// Who says where a message ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framed {
+    /// The fields of its head: HTTP/1.
+    #[default]
+    ByHead,
+    /// The protocol: it ended with its head.
+    Whole,
+    /// The protocol: its body ends when it says so.
+    Open,
+    /// The protocol: it asks to become a WebSocket, and what follows is one (RFC 8441).
+    WebSocket,
 }
 
 /// A span of the head's text.
@@ -46,6 +62,8 @@ pub struct RequestHead {
     pub method: Method,
     /// The version of the start line.
     pub version: Version,
+    /// How the message was framed, where the protocol and not the head says so.
+    pub framed: Framed,
     pub(crate) method_span: Span,
     pub(crate) target_span: Span,
 }
@@ -56,6 +74,7 @@ impl Default for RequestHead {
             fields: Fields::new(),
             method: Method::Get,
             version: Version::Http11,
+            framed: Framed::ByHead,
             method_span: Span::default(),
             target_span: Span::default(),
         }
@@ -75,11 +94,21 @@ impl RequestHead {
         self.target_span.of(self.fields.text())
     }
 
+    /// Begins a head that comes in parts, its fields one by one: HTTP/2 and later.
+    pub fn begin(&mut self, version: Version, framed: Framed, method: &[u8], target: &[u8]) {
+        self.clear();
+        self.version = version;
+        self.framed = framed;
+        self.method = Method::from_bytes(method);
+        (self.method_span, self.target_span) = self.fields.set_parts(method, target);
+    }
+
     /// Forgets the message, keeps the memory.
     pub fn clear(&mut self) {
         self.fields.clear();
         self.method = Method::Get;
         self.version = Version::Http11;
+        self.framed = Framed::ByHead;
         self.method_span = Span::default();
         self.target_span = Span::default();
     }

@@ -20,7 +20,7 @@ pub mod target;
 
 pub use authority::Authority;
 pub use fields::{Field, Fields};
-pub use head::{RequestHead, ResponseHead, Version};
+pub use head::{Framed, RequestHead, ResponseHead, Version};
 pub use method::Method;
 pub use names::{Name, NameSet};
 pub use target::Target;

@@ -45,7 +45,7 @@ impl fmt::Display for Address {
 }
 
 /// Who is on the other end of one client connection, and where it reached us.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Peer {
     /// The peer's IP address in plain form; None over a unix socket.
     pub ip: Option<IpAddr>,

@@ -20,6 +20,7 @@ pub mod dial;
 pub mod listen;
 
 pub mod error;
+pub mod h2;
 pub mod side;
 pub mod wire;
 

@@ -26,6 +26,8 @@ pub struct Local {
     pub client_traffic: Traffic,
     /// Bytes moved by all origin connections of this worker.
     pub origin_traffic: Traffic,
+    /// Values of heads on their way to HTTP/2 peers: many share one block.
+    pub(crate) text: RefCell<bytes::BytesMut>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
     draining: Cell<bool>,

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use croupier_net::{
     NetError,
-    client::{ClientConn, ClientStream},
+    client::{ClientConn, ClientStream, h2::H2Conn},
     timers::{NEVER, Tick},
 };
 
@@ -18,7 +18,11 @@ use crate::{
     exchange::{Begun, Exchange},
     fault::Fault,
     stage::{admit, deliver, fetch, inspect, rescue, route},
-    worker::{Worker, entrance::Entrance, spawn::Seat},
+    worker::{
+        Worker,
+        entrance::Entrance,
+        spawn::{self, Seat},
+    },
 };
 
 /// One client connection, from accept to close.
@@ -36,6 +40,11 @@ pub(crate) fn connection(
         let mut client = ClientStream::H1(conn);
         // `is_next` ends when the client leaves, falls idle, or when this worker drains.
         while client.is_next(w.client_times()).await {
+            if let ClientStream::H1(conn) = &client
+                && conn.begins_http2()
+            {
+                return Box::pin(multiplexed(w, entrance, client, seat)).await;
+            }
             // Boxed, so that an idle connection is as small as what it waits with.
             Box::pin(exchange(&w, &mut client, &entrance)).await;
         }
@@ -43,6 +52,32 @@ pub(crate) fn connection(
         Box::pin(client.close(bytes_max, time)).await;
         drop(seat);
     }
+}
+
+/// One client connection that carries many exchanges at a time.
+async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, client: ClientStream, seat: Seat) {
+    let peer = *client.peer();
+    let ClientStream::H1(conn) = client else {
+        return;
+    };
+    let Some((io, ahead)) = conn.into_parts() else {
+        return;
+    };
+    let installed = w.installed();
+    let limits = &installed.plan.limits;
+    let opening = H2Conn::open(io, ahead, peer, &w.local, &limits.client, &limits.h2);
+    let Ok(mut conn) = opening.await else {
+        return;
+    };
+    drop(installed);
+    while let Some(stream) = conn.next(&w.client_limits(), w.send_time()).await {
+        let (w, entrance) = (Rc::clone(&w), Rc::clone(&entrance));
+        spawn::exchange(async move {
+            let mut client = ClientStream::H2(Box::new(stream));
+            exchange(&w, &mut client, &entrance).await;
+        });
+    }
+    drop(seat);
 }
 
 /// One request and its answer.

@@ -31,6 +31,7 @@ impl Exchange {
             version: match head.version {
                 Version::Http10 => ProtoVersion::H1_0,
                 Version::Http11 => ProtoVersion::H1_1,
+                Version::Http2 => ProtoVersion::H2,
             },
             duration,
             bytes_in: self.tally.bytes_in,

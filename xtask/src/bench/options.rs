@@ -8,7 +8,7 @@ cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [
   --quick     one round of two seconds, and no file
   --only      only the scenarios whose name contains a word: 128B 64KiB 1MiB connections idle
               latency two-cores
-  --without   leave out `croupier`, `nginx`, `haproxy`, `relay` or `floor`; may be repeated
+  --without   leave out `croupier`, `nginx`, `haproxy`, `relay`, `relay-splice` or `floor`
   --rounds    how often each measurement is taken, in turn (3)
   --seconds   how long each measurement lasts (5)
 ";

@@ -140,9 +140,11 @@ impl Bench {
                 let running = Running::start(&unique, cpus, &program, &arguments, &scratch.0)?;
                 (running, Some(scratch.0.join(format!("{unique}.out"))))
             }
-            "relay" => {
+            "relay" | "relay-splice" => {
                 let (listen, origin) = (address.to_string(), origin.to_string());
-                let arguments = ["relay", listen.as_str(), origin.as_str()];
+                let mut arguments = vec!["relay"];
+                arguments.extend((name == "relay-splice").then_some("--splice"));
+                arguments.extend([listen.as_str(), origin.as_str()]);
                 let running = Running::start(&unique, cpus, &self.load, &arguments, &scratch.0)?;
                 (running, None)
             }

@@ -186,7 +186,8 @@ impl Report {
             "- {} {rounds} of {} s in turn, medians; proxy on CPU 0 with one worker, origin and \
              load (`wrk -t1 -c64`) on CPU 1\n- floor: the origin asked directly, \
              its own processor time\n- relay: a loop on the same runtime that carries the \
-             bytes and looks at none\n- access logs of the peers off, Croupier with its \
+             bytes and looks at none; relay-splice: the same with the rest of a large answer \
+             moved inside the kernel\n- access logs of the peers off, Croupier with its \
              defaults: JSON access log to a file, metrics on",
             options.rounds, options.seconds
         );

@@ -31,6 +31,8 @@ pub(super) enum Kind {
     TwoCores,
 }
 
+/// The path of the smallest answer.
+const SMALL: &str = "/128";
 const IDLE_CONNECTIONS: u64 = 8000;
 
 pub(super) const SCENARIOS: [Scenario; 7] = [
@@ -38,7 +40,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         name: "h1 128B",
         sentence: "128 bytes, keep-alive on both sides",
         kind: Kind::Closed {
-            path: "/128",
+            path: SMALL,
             closes: false,
         },
     },
@@ -62,7 +64,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         name: "h1 connections",
         sentence: "128 bytes, a new client connection for each request",
         kind: Kind::Closed {
-            path: "/128",
+            path: SMALL,
             closes: true,
         },
     },
@@ -97,6 +99,10 @@ impl Bench {
         if self.options.has("relay") {
             peers.push(self.proxy("relay", PROXY_CPU, 1, origin.address)?);
         }
+        // Of an answer that one read takes, it would splice nothing.
+        if path != SMALL && self.options.has("relay-splice") {
+            peers.push(self.proxy("relay-splice", PROXY_CPU, 1, origin.address)?);
+        }
         if self.options.has("floor") {
             peers.push(Peer::floor(origin));
         }
@@ -106,7 +112,7 @@ impl Bench {
         for round in 1..=self.options.rounds {
             for peer in &peers {
                 let cell = self.wrk(peer, path, closes, self.options.seconds)?;
-                println!("  round {round}  {:<10} {}", peer.name, cell.line());
+                println!("  round {round}  {:<12} {}", peer.name, cell.line());
                 report.add(scenario.name, peer.name, cell);
             }
         }

@@ -6,7 +6,7 @@
 use crate::{
     BodyLen,
     fields::Fields,
-    head::{RequestHead, ResponseHead, Version},
+    head::{Framed, RequestHead, ResponseHead, Version},
     method::Method,
     names::Name,
 };
@@ -24,6 +24,8 @@ pub enum FramingError {
     LengthMissing,
     /// `Transfer-Encoding` in HTTP/1.0.
     CodingInHttp10,
+    /// `Content-Length` with a message that has no content.
+    LengthWrong,
     /// `Transfer-Encoding` that is not a single `chunked`.
     Coding,
 }
@@ -37,6 +39,7 @@ impl FramingError {
             Self::LengthTwice => "more than one `Content-Length`",
             Self::LengthMalformed => "a malformed `Content-Length`",
             Self::LengthMissing => "content without `Content-Length` in HTTP/1.0",
+            Self::LengthWrong => "`Content-Length` with a message that has no content",
             Self::CodingInHttp10 => "`Transfer-Encoding` in HTTP/1.0",
             Self::Coding => "a `Transfer-Encoding` other than one `chunked`",
         }
@@ -48,7 +51,18 @@ impl FramingError {
 /// # Errors
 /// On any framing that two recipients could read differently.
 pub fn request(head: &RequestHead) -> Result<BodyLen, FramingError> {
-    match declared(&head.fields, head.version)? {
+    let declared = declared(&head.fields, head.version)?;
+    match head.framed {
+        Framed::ByHead => {}
+        Framed::Whole | Framed::WebSocket => {
+            return match declared {
+                None | Some(BodyLen::Length(0)) => Ok(BodyLen::None),
+                Some(_) => Err(FramingError::LengthWrong),
+            };
+        }
+        Framed::Open => return Ok(declared.unwrap_or(BodyLen::Chunked)),
+    }
+    match declared {
         Some(declared) => Ok(declared),
         None if head.version == Version::Http10 && head.method.carries_content() => {
             Err(FramingError::LengthMissing)
@@ -75,6 +89,7 @@ fn declared(fields: &Fields, version: Version) -> Result<Option<BodyLen>, Framin
     match (coded, sized) {
         (false, false) => Ok(None),
         (true, true) => Err(FramingError::Both),
+        (true, false) if version == Version::Http2 => Err(FramingError::Coding),
         (true, false) if version == Version::Http10 => Err(FramingError::CodingInHttp10),
         (true, false) => coding(fields).map(Some),
         (false, true) => length(fields).map(|length| Some(BodyLen::Length(length))),

@@ -10,7 +10,7 @@ use crate::{
 #[must_use]
 pub fn is_persistent(version: Version, fields: &Fields) -> bool {
     if !fields.contains(Name::CONNECTION) {
-        return version == Version::Http11;
+        return version != Version::Http10;
     }
     // What most servers say, without taking a list apart.
     if let Some(only) = fields.sole(Name::CONNECTION)
@@ -18,7 +18,7 @@ pub fn is_persistent(version: Version, fields: &Fields) -> bool {
     {
         return true;
     }
-    let mut keep = version == Version::Http11;
+    let mut keep = version != Version::Http10;
     for member in fields.all(Name::CONNECTION).flat_map(members) {
         if member.eq_ignore_ascii_case(b"close") {
             return false;

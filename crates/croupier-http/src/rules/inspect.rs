@@ -11,7 +11,7 @@ use crate::{
         chunked::is_token,
         framing::{self, FramingError},
     },
-    head::{RequestHead, Version},
+    head::{Framed, RequestHead, Version},
     method::Method,
     names::{Name, NameSet},
     target::{Form, Target, TargetError},
@@ -213,6 +213,9 @@ fn expects_continue(head: &RequestHead, body: BodyLen) -> Result<bool, Unlawful>
 }
 
 fn wants_websocket(head: &RequestHead, body: BodyLen) -> bool {
+    if head.framed == Framed::WebSocket {
+        return true;
+    }
     head.fields.contains(Name::UPGRADE)
         && head.method == Method::Get
         && head.version == Version::Http11

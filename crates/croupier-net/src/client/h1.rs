@@ -77,6 +77,9 @@ pub struct ClientConn {
     served: u32,
 }
 
+/// What a client that speaks HTTP/2 sends first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// How a connection will close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Farewell {
@@ -209,6 +212,21 @@ impl ClientConn {
         self.wire.expect_body(body);
     }
 
+    /// Do the bytes that came first begin HTTP/2 (RFC 9113 section 3.4)? No method of HTTP/1 does.
+    #[must_use]
+    pub fn begins_http2(&self) -> bool {
+        let bytes = self.wire.input.bytes();
+        let seen = bytes.len().min(PREFACE.len());
+        self.served == 0 && seen >= 4 && bytes[..seen] == PREFACE[..seen]
+    }
+
+    /// The stream, and what was read from it; None when it was used already.
+    #[must_use]
+    pub fn into_parts(mut self) -> Option<(Transport, Vec<u8>)> {
+        let ahead = self.wire.input.bytes().to_vec();
+        self.wire.io.take().map(|io| (io, ahead))
+    }
+
     /// Ends the connection after the present exchange.
     pub fn close_after(&mut self) {
         self.persistent = false;
@@ -281,7 +299,7 @@ impl ClientConn {
         match (persistent, version) {
             (false, _) => out.extend_from_slice(b"connection: close\r\n"),
             (true, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
+            (true, _) => {}
         }
         out.extend_from_slice(b"\r\n");
         self.wire.begin_body(body);

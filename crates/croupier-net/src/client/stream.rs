@@ -10,7 +10,10 @@ use std::{
 use croupier_http::{BodyLen, Fields, RequestHead, ResponseHead};
 use tokio::net::TcpStream;
 
-use super::h1::{ClientConn, ClientLimits, Times};
+use super::{
+    h1::{ClientConn, ClientLimits, Times},
+    h2,
+};
 use crate::{
     address::Peer,
     buffers::Buffer,
@@ -26,12 +29,16 @@ use crate::{
 pub enum ClientStream {
     /// A connection that carries one exchange at a time.
     H1(ClientConn),
+    /// One of many exchanges of a connection.
+    H2(Box<h2::Stream>),
 }
 
+/// The same on either: of HTTP/1 with what follows `H1`, of HTTP/2 with what follows `H2`.
 macro_rules! each {
-    ($self:expr, $conn:ident => $h1:expr) => {
+    ($self:expr, H1($conn:ident) => $h1:expr, H2($stream:pat) => $h2:expr) => {
         match $self {
             ClientStream::H1($conn) => $h1,
+            ClientStream::H2($stream) => $h2,
         }
     };
 }
@@ -40,23 +47,25 @@ impl ClientStream {
     /// Who is there.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        each!(self, conn => &conn.peer)
+        each!(self, H1(conn) => &conn.peer, H2(stream) => &stream.peer)
     }
 
     /// The one deadline of this end.
     #[must_use]
     pub fn timer(&self) -> &Timer {
-        each!(self, conn => &conn.timer)
+        each!(self, H1(conn) => &conn.timer, H2(stream) => &stream.timer)
     }
 
     fn local(&self) -> &Local {
-        each!(self, conn => &conn.wire.local)
+        each!(self, H1(conn) => &conn.wire.local, H2(stream) => &stream.local)
     }
 
     /// Waits for the next exchange on the same connection; see [`ClientConn::is_next`].
     pub async fn is_next(&mut self, times: Times) -> bool {
         match self {
             Self::H1(conn) => conn.is_next(times).await,
+            // Its connection knows of others.
+            Self::H2(_) => false,
         }
     }
 
@@ -64,6 +73,7 @@ impl ClientStream {
     pub async fn close(&mut self, bytes_max: u64, time: Option<Duration>) {
         match self {
             Self::H1(conn) => conn.close(bytes_max, time).await,
+            Self::H2(_) => {}
         }
     }
 
@@ -78,29 +88,30 @@ impl ClientStream {
     ) -> Result<(), NetError> {
         match self {
             Self::H1(conn) => conn.read_head(limits, head).await,
+            Self::H2(stream) => stream.read_head(limits, head),
         }
     }
 
     /// The body that the head just read announces.
     pub fn expect_body(&mut self, body: BodyLen) {
-        each!(self, conn => conn.expect_body(body));
+        each!(self, H1(conn) => conn.expect_body(body), H2(stream) => stream.expect_body(body));
     }
 
     /// Ends the connection after the present exchange.
     pub fn close_after(&mut self) {
-        each!(self, conn => conn.close_after());
+        each!(self, H1(conn) => conn.close_after(), H2(_) => ());
     }
 
     /// Ends the connection after the present exchange, whose request may not be all that the
     /// client had to say: what still arrives is dropped unseen.
     pub fn close_after_refusal(&mut self) {
-        each!(self, conn => conn.close_after_refusal());
+        each!(self, H1(conn) => conn.close_after_refusal(), H2(_) => ());
     }
 
     /// Will the connection carry another exchange, as far as heads have said?
     #[must_use]
     pub fn is_persistent(&self) -> bool {
-        each!(self, conn => conn.is_persistent())
+        each!(self, H1(conn) => conn.is_persistent(), H2(_) => false)
     }
 
     /// Puts a final response head in the write buffer; it leaves with the body or a flush.
@@ -112,41 +123,41 @@ impl ClientStream {
         declared: Option<u64>,
         fields: &impl Outgoing,
     ) {
-        each!(self, conn => conn.send_head(head, body, declared, fields));
+        each!(self, H1(conn) => conn.send_head(head, body, declared, fields), H2(stream) => stream.send_head(head, body, declared, fields));
     }
 
     /// Puts an interim response in the write buffer. HTTP/1.0 clients do not know them.
     pub fn send_interim(&mut self, head: &ResponseHead, fields: &impl Outgoing) {
-        each!(self, conn => conn.send_interim(head, fields));
+        each!(self, H1(conn) => conn.send_interim(head, fields), H2(stream) => stream.send_interim(head, fields));
     }
 
     /// Puts the agreement to become a WebSocket in the write buffer: HTTP ends after it.
     pub fn send_switch(&mut self, head: &ResponseHead, fields: &impl Outgoing) {
-        each!(self, conn => conn.send_switch(head, fields));
+        each!(self, H1(conn) => conn.send_switch(head, fields), H2(stream) => stream.send_switch(fields));
     }
 
     /// Has the body being received been read to its end?
     #[must_use]
     pub fn has_received_all(&self) -> bool {
-        each!(self, conn => conn.wire.has_received_all())
+        each!(self, H1(conn) => conn.wire.has_received_all(), H2(stream) => stream.has_received_all())
     }
 
     /// How much of the request body is certain to come still; None when only its end will tell.
     #[must_use]
     pub fn body_left(&self) -> Option<u64> {
-        each!(self, conn => conn.wire.body_left())
+        each!(self, H1(conn) => conn.wire.body_left(), H2(stream) => stream.body_left())
     }
 
     /// Bytes of the request body so far, framing left out.
     #[must_use]
     pub fn body_received(&self) -> u64 {
-        each!(self, conn => conn.wire.body_received())
+        each!(self, H1(conn) => conn.wire.body_received(), H2(stream) => stream.body_received())
     }
 
     /// Bytes of the answer's body so far, framing left out.
     #[must_use]
     pub fn body_sent(&self) -> u64 {
-        each!(self, conn => conn.wire.body_sent())
+        each!(self, H1(conn) => conn.wire.body_sent(), H2(stream) => stream.body_sent())
     }
 
     /// Looks at the body bytes that have arrived already, without taking them.
@@ -154,17 +165,17 @@ impl ClientStream {
     /// # Errors
     /// When they break the grammar: such a request ends before an origin hears of it.
     pub fn check_arrived(&self) -> Result<(), NetError> {
-        each!(self, conn => conn.wire.check_arrived())
+        each!(self, H1(conn) => conn.wire.check_arrived(), H2(_) => Ok(()))
     }
 
     /// Watches a client that should be silent or may send ahead. Ready when it has left.
     pub fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<NetError> {
-        each!(self, conn => conn.wire.poll_gone(cx))
+        each!(self, H1(conn) => conn.wire.poll_gone(cx), H2(stream) => stream.poll_gone(cx))
     }
 
     /// Ends the exchange so that the client sees that its answer is not whole.
     pub fn cut(&mut self) {
-        each!(self, conn => conn.cut());
+        each!(self, H1(conn) => conn.cut(), H2(stream) => stream.cut());
     }
 
     /// Sends a whole body and ends it, within `time` of the last progress.
@@ -247,33 +258,33 @@ impl ClientStream {
 
 impl Source for ClientStream {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
-        each!(self, conn => conn.wire.poll_data(cx))
+        each!(self, H1(conn) => conn.wire.poll_data(cx), H2(stream) => stream.poll_data(cx))
     }
 
     fn data(&self) -> &[u8] {
-        each!(self, conn => conn.wire.data())
+        each!(self, H1(conn) => conn.wire.data(), H2(stream) => stream.data())
     }
 
     fn consume(&mut self, count: usize) {
-        each!(self, conn => conn.wire.consume(count));
+        each!(self, H1(conn) => conn.wire.consume(count), H2(stream) => stream.consume(count));
     }
 
     fn trailers(&mut self) -> Option<Fields> {
-        each!(self, conn => conn.wire.trailers())
+        each!(self, H1(conn) => conn.wire.trailers(), H2(stream) => stream.trailers())
     }
 
     fn raw(&mut self) -> Option<(&TcpStream, u64)> {
-        each!(self, conn => Source::raw(&mut conn.wire))
+        each!(self, H1(conn) => Source::raw(&mut conn.wire), H2(stream) => Source::raw(&mut **stream))
     }
 
     fn moved(&mut self, count: usize) -> Result<(), NetError> {
-        each!(self, conn => Source::moved(&mut conn.wire, count))
+        each!(self, H1(conn) => Source::moved(&mut conn.wire, count), H2(stream) => Source::moved(&mut **stream, count))
     }
 }
 
 impl Sink for ClientStream {
     fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
-        each!(self, conn => conn.wire.poll_send(cx, data))
+        each!(self, H1(conn) => conn.wire.poll_send(cx, data), H2(stream) => stream.poll_send(cx, data))
     }
 
     fn poll_finish(
@@ -281,40 +292,40 @@ impl Sink for ClientStream {
         cx: &mut Context<'_>,
         trailers: Option<&Fields>,
     ) -> Poll<Result<(), NetError>> {
-        each!(self, conn => conn.wire.poll_finish(cx, trailers))
+        each!(self, H1(conn) => conn.wire.poll_finish(cx, trailers), H2(stream) => stream.poll_finish(cx, trailers))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
-        each!(self, conn => conn.wire.poll_flush(cx))
+        each!(self, H1(conn) => conn.wire.poll_flush(cx), H2(stream) => stream.poll_flush(cx))
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {
-        each!(self, conn => Sink::raw(&mut conn.wire))
+        each!(self, H1(conn) => Sink::raw(&mut conn.wire), H2(stream) => Sink::raw(&mut **stream))
     }
 
     fn moved(&mut self, count: usize) {
-        each!(self, conn => Sink::moved(&mut conn.wire, count));
+        each!(self, H1(conn) => Sink::moved(&mut conn.wire, count), H2(stream) => Sink::moved(&mut **stream, count));
     }
 }
 
 impl End for ClientStream {
     fn ahead(&mut self) -> Buffer {
-        each!(self, conn => conn.wire.ahead())
+        each!(self, H1(conn) => conn.wire.ahead(), H2(stream) => stream.ahead())
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, held: &mut Buffer) -> Poll<io::Result<usize>> {
-        each!(self, conn => End::poll_read(&mut conn.wire, cx, held))
+        each!(self, H1(conn) => End::poll_read(&mut conn.wire, cx, held), H2(stream) => End::poll_read(&mut **stream, cx, held))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        each!(self, conn => End::poll_write(&mut conn.wire, cx, bytes))
+        each!(self, H1(conn) => End::poll_write(&mut conn.wire, cx, bytes), H2(stream) => End::poll_write(&mut **stream, cx, bytes))
     }
 
     fn shut_down(&mut self) {
-        each!(self, conn => conn.wire.shut_down());
+        each!(self, H1(conn) => conn.wire.shut_down(), H2(stream) => stream.shut_down());
     }
 
     fn release(&mut self, held: &mut Buffer) {
-        each!(self, conn => conn.wire.release(held));
+        each!(self, H1(conn) => conn.wire.release(held), H2(stream) => stream.release(held));
     }
 }

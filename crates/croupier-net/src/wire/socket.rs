@@ -14,7 +14,7 @@ impl Socket {
     }
 
     /// Takes the stream out.
-    pub(super) fn take(&mut self) -> Option<Transport> {
+    pub(crate) fn take(&mut self) -> Option<Transport> {
         self.0.take()
     }
 }

@@ -14,7 +14,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use croupier_config::model::{Listen, PoolId, Trusted};
 use croupier_http::Method;
-use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
+use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLimits};
 use croupier_telemetry::RouteSlot;
 
 use crate::{
@@ -217,6 +217,8 @@ pub struct Times {
 pub struct LimitsPlan {
     /// Of client connections.
     pub client: ClientLimits,
+    /// Of connections that carry many exchanges.
+    pub h2: H2Limits,
     /// Of origin connections.
     pub origin: OriginLimits,
     /// Interim responses to one request.

@@ -17,7 +17,7 @@ use std::{
 use croupier_http::Target;
 use croupier_net::{
     Local,
-    client::h1::Times,
+    client::h1::{ClientLimits, Times},
     timers::{TICK, ticks},
 };
 use croupier_telemetry::{AccessLog, Counter, LogBuffer, RequestId, RequestIds, WorkerCells};
@@ -167,6 +167,16 @@ impl Worker {
     /// How long a client connection waits for a request.
     pub(crate) fn client_times(&self) -> Times {
         self.installed.borrow().plan.limits.client.times()
+    }
+
+    /// What of a client connection's requests is bounded.
+    pub(crate) fn client_limits(&self) -> ClientLimits {
+        self.installed.borrow().plan.limits.client
+    }
+
+    /// How long a client connection may take no bytes at all.
+    pub(crate) fn send_time(&self) -> Option<Duration> {
+        self.installed.borrow().plan.limits.times.client_send
     }
 
     /// How much of unwanted bytes is read before a close, and for how long.

@@ -75,6 +75,13 @@ pub(crate) fn connection(life: impl Future<Output = ()> + 'static) {
     drop(tokio::task::spawn_local(life));
 }
 
+/// Runs one exchange of a connection that carries many. A panic in it ends this exchange and
+/// nothing else.
+pub(crate) fn exchange(exchange: impl Future<Output = ()> + 'static) {
+    // The handle is not needed: when the connection ends, so does what it carries.
+    drop(tokio::task::spawn_local(exchange));
+}
+
 /// Sends a copy of a request to a server of a shadow pool and forgets its answer. When too many
 /// copies are under way, or the worker drains, it is not sent. Nobody hears of what becomes of it.
 pub(crate) fn mirror(

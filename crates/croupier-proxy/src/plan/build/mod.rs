@@ -13,7 +13,7 @@ use croupier_config::{
     pattern,
 };
 use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};
-use croupier_net::{client::h1::ClientLimits, origin::h1::OriginLimits};
+use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLimits};
 
 use super::{
     Action, FixedAnswer, LimitsPlan, ListenerPlan, MethodRule, MirrorPlan, PathEdit, Plan,
@@ -250,6 +250,11 @@ fn times(timeouts: &Timeouts) -> Times {
     }
 }
 
+/// The bounds of the table are far below.
+fn small(amount: usize) -> u32 {
+    u32::try_from(amount).unwrap_or(u32::MAX)
+}
+
 fn limits(config: &Config, connections: usize) -> LimitsPlan {
     let limits = &config.limits;
     let chunks = ChunkLimits {
@@ -269,6 +274,14 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
             chunks,
             head_time: config.timeouts.client_head.duration(),
             idle_time: config.timeouts.client_idle.duration(),
+        },
+        h2: H2Limits {
+            streams: small(limits.h2_streams),
+            requests: small(limits.h2_requests),
+            window: small(limits.h2_window),
+            stream_window: small(limits.h2_stream_window),
+            resets: limits.h2_resets,
+            control_frames: small(limits.h2_control_frames),
         },
         origin: OriginLimits {
             head: HeadLimits {

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use croupier_http::{BodyLen, Name, ResponseHead};
+use croupier_http::{BodyLen, Framed, Name, ResponseHead};
 use croupier_net::{
     NetError,
     client::ClientStream,
@@ -147,6 +147,9 @@ impl Asking<'_> {
                         return Poll::Ready(Ok(body));
                     }
                 }
+                Poll::Ready(Ok(_)) if self.would_look_like_a_switch() => {
+                    return Poll::Ready(Err(Code::OriginSwitch.into()));
+                }
                 Poll::Ready(Ok(body)) => return Poll::Ready(Ok(body)),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(self.origin_fault(&error))),
                 Poll::Pending => break,
@@ -224,6 +227,12 @@ impl Asking<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Is it success where only `101` is? In HTTP/2 success opens the tunnel (RFC 8441 section 5).
+    fn would_look_like_a_switch(&self) -> bool {
+        let head = &self.x.incoming.head;
+        head.framed == Framed::WebSocket && (200..300).contains(&self.response.status)
     }
 
     fn origin_fault(&self, error: &NetError) -> Fault {

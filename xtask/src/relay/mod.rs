@@ -3,6 +3,10 @@
 //!
 //! `cargo xtask bench` measures it beside the proxies: what a proxy takes beyond this is what it
 //! takes to be one.
+//!
+//! - `splice.rs`: the same with large answers carried inside the kernel
+
+mod splice;
 
 use std::future::poll_fn;
 use std::io;
@@ -18,19 +22,21 @@ use crate::Outcome;
 const ROOM: usize = 64 << 10;
 
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let [listen, origin] = arguments else {
-        return Err("usage: relay LISTEN ORIGIN".into());
+    let (splices, listen, origin) = match arguments {
+        [listen, origin] => (false, listen, origin),
+        [word, listen, origin] if word == "--splice" => (true, listen, origin),
+        _ => return Err("usage: relay [--splice] LISTEN ORIGIN".into()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .map_err(|error| error.to_string())?;
     runtime
-        .block_on(serve(listen, origin))
+        .block_on(serve(listen, origin, splices))
         .map_err(|error| error.to_string())
 }
 
-async fn serve(listen: &str, origin: &str) -> io::Result<()> {
+async fn serve(listen: &str, origin: &str, splices: bool) -> io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     loop {
         let (mut client, _) = listener.accept().await?;
@@ -40,11 +46,21 @@ async fn serve(listen: &str, origin: &str) -> io::Result<()> {
             client.set_nodelay(true)?;
             origin.set_nodelay(true)?;
             let (mut up, mut down) = (Way::default(), Way::default());
+            let mut answers = splices.then(splice::Answers::new);
             poll_fn(|cx| {
-                let up = up.poll(cx, &mut client, &mut origin)?;
-                let down = down.poll(cx, &mut origin, &mut client)?;
+                let asked = up.carried;
+                let up_is_over = up.poll(cx, &mut client, &mut origin)?.is_ready();
+                let down_is_over = match &mut answers {
+                    None => down.poll(cx, &mut origin, &mut client)?.is_ready(),
+                    Some(answers) => {
+                        if up.carried > asked {
+                            answers.begin();
+                        }
+                        answers.poll(cx, &mut origin, &mut client)?.is_ready()
+                    }
+                };
                 // Whoever closes first ends both ways.
-                if up.is_ready() || down.is_ready() {
+                if up_is_over || down_is_over {
                     return Poll::Ready(io::Result::Ok(()));
                 }
                 Poll::Pending
@@ -59,6 +75,8 @@ async fn serve(listen: &str, origin: &str) -> io::Result<()> {
 struct Way {
     held: Vec<u8>,
     sent: usize,
+    /// Bytes so far.
+    carried: u64,
 }
 
 impl Way {
@@ -97,6 +115,7 @@ impl Way {
                     Poll::Pending => 0,
                 };
                 self.held.extend_from_slice(&read[sent..]);
+                self.carried += read.len() as u64;
                 Poll::Ready(io::Result::Ok(true))
             })?;
             match read {
