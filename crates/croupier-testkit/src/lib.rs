@@ -32,6 +32,7 @@
 pub mod client;
 pub mod dns;
 pub mod event;
+pub mod h2;
 pub mod load;
 pub mod message;
 pub mod nowhere;
