@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use croupier_http::h1::{chunked::ChunkError, framing::FramingError, scan::HeadError};
 
+use crate::tls::TlsFailure;
+
 /// A failure of one connection. Which side it was is known to whoever asked.
 #[derive(Debug)]
 pub enum NetError {
@@ -25,6 +27,8 @@ pub enum NetError {
     Reset,
     /// The peer breaks the rules of its protocol, or speaks another.
     Protocol(&'static str),
+    /// A handshake failed.
+    Tls(TlsFailure),
     /// The operating system said so.
     Io(io::Error),
 }
@@ -47,6 +51,7 @@ impl fmt::Display for NetError {
             Self::Unprocessed => f.write_str("the server did not look at the request"),
             Self::Reset => f.write_str("the exchange was reset"),
             Self::Protocol(sentence) => f.write_str(sentence),
+            Self::Tls(failure) => f.write_str(failure.sentence()),
             Self::Io(error) => error.fmt(f),
         }
     }

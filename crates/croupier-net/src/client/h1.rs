@@ -344,21 +344,29 @@ impl ClientConn {
             return;
         }
         if self.wire.has_ended() {
+            self.wire.io.say_farewell();
             return;
         }
         let unread = self.farewell == Farewell::Lingering
             || !self.wire.has_received_all()
             || !self.wire.input.is_empty();
         if !unread && (self.served > 0 || self.wire.local.is_draining()) {
+            self.wire.io.say_farewell();
             return; // dropping the socket says as much
-        }
-        if self.wire.io.shutdown_write().is_err() {
-            return;
         }
         let wire = &mut self.wire;
         self.timer.arm(wire.local.timers.after(time));
         let mut dropped = 0;
+        let mut is_shut = false;
         poll_fn(|cx| {
+            if !is_shut {
+                match wire.io.poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => is_shut = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending if self.timer.is_expired(cx) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
             loop {
                 dropped += wire.input.len() as u64;
                 wire.input.consume(wire.input.len());

@@ -192,13 +192,18 @@ impl AsyncWrite for H2Io {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = this.io.poll_flush(cx);
+        if result.is_pending() && this.watch.stuck.get().is_none() {
+            this.watch.stuck.set(Some(this.local.timers.now()));
+        }
+        result
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The peer may be gone already.
-        let _ = self.io.shutdown_write();
+        let _ = ready!(self.get_mut().io.poll_shutdown(cx));
         Poll::Ready(Ok(()))
     }
 }

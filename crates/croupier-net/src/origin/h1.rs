@@ -338,6 +338,10 @@ impl tunnel::End for OriginConn {
         tunnel::End::poll_write(&mut self.wire, cx, bytes)
     }
 
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        tunnel::End::poll_through(&mut self.wire, cx)
+    }
+
     fn shut_down(&mut self) {
         self.wire.shut_down();
     }

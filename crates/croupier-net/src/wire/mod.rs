@@ -237,7 +237,9 @@ impl Wire {
     /// Has the body being sent been ended and handed to the kernel?
     #[must_use]
     pub fn has_sent_all(&self) -> bool {
-        matches!(self.writer, Writer::Nothing) && self.sent == self.output.len()
+        matches!(self.writer, Writer::Nothing)
+            && self.sent == self.output.len()
+            && self.io.is_flushed()
     }
 
     /// Will the body being sent end with the connection?
