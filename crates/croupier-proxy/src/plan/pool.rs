@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use croupier_http::Authority;
+use croupier_net::origin::Manner;
 
 use crate::{
     live::{
@@ -27,6 +28,8 @@ pub struct PoolPlan {
     pub written: Vec<WrittenServer>,
     /// Its servers; of a name, one for each address found.
     pub servers: Vec<ServerPlan>,
+    /// How they are spoken to.
+    pub manner: Arc<Manner>,
     /// The highest weight, see [`ServerPlan::weight`].
     pub weight_max: u32,
     /// How one is chosen: each worker begins with a copy.

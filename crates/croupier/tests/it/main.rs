@@ -35,6 +35,8 @@ mod logs;
 mod metrics;
 mod mirror;
 mod names;
+mod origin_h2;
+mod origin_server;
 mod queue;
 mod reload;
 mod resume;

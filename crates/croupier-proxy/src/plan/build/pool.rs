@@ -7,9 +7,11 @@ use croupier_config::{
     model::{self, Balance, Health, HealthCheck, HostHeader},
 };
 
+use croupier_net::origin::Manner;
+
 use crate::{
     live::{
-        Live,
+        Live, Spoken,
         policy::{CheckKind, CheckPolicy, HealthPolicy, HttpCheck, QueuePolicy},
     },
     plan::{
@@ -55,6 +57,7 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
             _ => None,
         },
         servers,
+        manner: manner(pool, live)?,
         sticky,
         health: health(pool),
         check: pool
@@ -74,6 +77,15 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
         },
         idle_kept: config.idle_per_server_of(pool),
     })
+}
+
+fn manner(pool: &model::Pool, live: &Live) -> Result<Arc<Manner>, String> {
+    let spoken = match pool.protocol {
+        model::Protocol::Http => Spoken::Http,
+        model::Protocol::H2c => Spoken::H2c,
+        model::Protocol::Https => return Err("https".to_owned()),
+    };
+    live.manners.manner(spoken)
 }
 
 fn server(member: Member) -> ServerPlan {
