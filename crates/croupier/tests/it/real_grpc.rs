@@ -4,6 +4,7 @@ use std::path::Path;
 
 use croupier_testkit::{
     Exit, closed_address,
+    tls::Authority,
     tools::{self, Program},
 };
 
@@ -218,13 +219,13 @@ fn a_deadline_is_kept_for_a_client_that_does_not() {
 /// A server with a certificate of its own, over TLS and HTTP/2.
 #[test]
 fn calls_pass_to_a_server_over_tls() {
-    let authority = croupier_testkit::authority::Authority::new("an authority of the inside");
-    let shown = authority.certificate(&["table.internal"]);
+    let authority = Authority::new("an authority of the inside");
+    let shown = authority.issue(&["table.internal"]);
     let folder = std::env::temp_dir().join(format!("croupier-grpc-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = |name: &str| folder.join(name);
     std::fs::write(path("ca.pem"), authority.pem()).unwrap();
-    std::fs::write(path("chain.pem"), shown.chain).unwrap();
+    std::fs::write(path("chain.pem"), shown.certificate).unwrap();
     std::fs::write(path("key.pem"), shown.key).unwrap();
     let files: [&Path; 2] = [&path("chain.pem"), &path("key.pem")];
     let server = python_server("grpc_server.py", &files);
