@@ -80,6 +80,7 @@ impl Exchange {
             listener,
             scheme: "http",
             peer_ip,
+            peer_port: conn.peer().port,
             client_ip: peer_ip,
             is_trusted: installed.plan.trusted.holds_peer(peer_ip),
             request_id: worker.next_id(unix_ms),

@@ -179,6 +179,7 @@ fn incoming(plan: &Plan, question: &Question<'_>) -> Result<Incoming, Fault> {
         listener: question.listener,
         scheme: question.scheme,
         peer_ip: question.client,
+        peer_port: 0,
         client_ip: question.client,
         is_trusted: plan.trusted.holds_peer(question.client),
         request_id: RequestIds::new(0).next(0),

@@ -44,7 +44,7 @@ use croupier_telemetry::Registry;
 pub use busy::{Busy, Connected};
 pub use doors::{Door, Doors, Refused};
 pub use health::{Rank, Reason, State};
-pub use manners::{Manners, Spoken};
+pub use manners::{Greeting, Manners, Speech, Spoken, Tls};
 pub use names::{Found, Name, NamedAddress, Names, Source};
 pub use pool::LivePool;
 pub use queue::Queue;
