@@ -176,6 +176,10 @@ impl tunnel::End for OriginStream {
         each!(self, end => tunnel::End::poll_write(&mut **end, cx, bytes))
     }
 
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, end => tunnel::End::poll_through(&mut **end, cx))
+    }
+
     fn shut_down(&mut self) {
         each!(self, end => end.shut_down());
     }

@@ -53,7 +53,7 @@ pub use certs::{Certs, Pending};
 pub use doors::{Door, Doors, Refused};
 pub use handshakes::{Handshake, Handshakes};
 pub use health::{Rank, Reason, State};
-pub use manners::{Manners, Spoken};
+pub use manners::{Greeting, Manners, Speech, Spoken, Tls};
 pub use names::{Found, Name, NamedAddress, Names, Source};
 use offers::Offers;
 pub use pool::LivePool;

@@ -14,7 +14,7 @@ use croupier_net::{
     dial::is_ours,
     origin::{
         Manner, OriginConn, OriginStream,
-        connect::{self, Made},
+        connect::{self, Made, Offer, To},
         h1::OriginLimits,
     },
     timers::{Tick, Timer},
@@ -38,6 +38,8 @@ pub(crate) struct Wanted<'a> {
     /// Connections the server may have; 0: no limit.
     pub(crate) connections_max: u32,
     pub(crate) limits: &'a OriginLimits,
+    /// What the connection begins with.
+    pub(crate) hello: &'a [u8],
 }
 
 /// Makes a connection before `until`, or waits for somebody else's.
@@ -67,22 +69,36 @@ pub(crate) async fn dial(
         Room::New(connected) => connected,
         Room::Idle(stream) => return Ok(stream),
     };
-    let made = connect::connect(
-        server.address(),
-        manner,
-        &idle.local,
-        wanted.limits,
-        connected,
-        (timer, until),
-    );
+    let offer = match wanted.which.purpose {
+        Purpose::WebSocket if manner.may_share() => Offer::Http1,
+        _ => Offer::All,
+    };
+    let to = to(server, manner, wanted.hello, offer);
+    let made = connect::connect(to, &idle.local, wanted.limits, connected, (timer, until));
     match made.await.map_err(|error| fault(&error))? {
         Made::H1(connection) => quiet(connection).map(OriginStream::H1),
         Made::H2(shared, driver) => {
+            if wanted.which.purpose == Purpose::WebSocket && !shared.takes_websockets() {
+                return Err(Code::OriginWebsocket.into());
+            }
             let stream = shared.open().ok_or(NO_STREAMS);
-            idle.share(server, manner, shared);
+            if manner.is_for_all() {
+                idle.share(server, manner, shared);
+            }
             (idle.spawn)(Box::into_pin(driver));
             stream.map(OriginStream::H2)
         }
+    }
+}
+
+fn to<'a>(server: &'a Server, manner: &'a Manner, hello: &'a [u8], offer: Offer) -> To<'a> {
+    let host = server.authority.host();
+    To {
+        address: server.address(),
+        name: if host.is_empty() { "localhost" } else { host },
+        manner,
+        hello,
+        offer,
     }
 }
 
@@ -126,6 +142,7 @@ fn fault(error: &NetError) -> Fault {
             Code::OriginConnectRefused.into()
         }
         NetError::Protocol(sentence) => Fault::because(Code::OriginConnectFailed, sentence),
+        NetError::Tls(failure) => Fault::because(Code::OriginTls, failure.sentence()),
         _ => Code::OriginConnectFailed.into(),
     }
 }
@@ -169,15 +186,8 @@ async fn run(
     let ending = Ending { idle, dial };
     let (idle, dial) = (&ending.idle, &ending.dial);
     let timer = idle.local.timers.timer();
-    let made = connect::connect(
-        dial.server.address(),
-        &dial.manner,
-        &idle.local,
-        &limits,
-        connected,
-        (&timer, until),
-    );
-    let made = made.await;
+    let to = to(&dial.server, &dial.manner, b"", Offer::All);
+    let made = connect::connect(to, &idle.local, &limits, connected, (&timer, until)).await;
     drop(timer);
     let driver = match made {
         Ok(Made::H2(shared, driver)) if shared.room() > 0 => {

@@ -55,7 +55,9 @@ fn many_clients_share_one_connection() {
     const CLIENTS: usize = 40;
     // Nobody is answered before all have asked.
     let server = H2Server::start(&[], |connection| {
-        let asked: Vec<_> = (0..CLIENTS).map(|_| connection.request()).collect::<Option<_>>()?;
+        let asked: Vec<_> = (0..CLIENTS)
+            .map(|_| connection.request())
+            .collect::<Option<_>>()?;
         for asked in asked.iter().rev() {
             connection.answer(asked.stream, Answer::of(asked.path()))?;
         }
@@ -138,7 +140,10 @@ fn a_refused_stream_is_asked_again_for_free_whatever_its_method() {
     let proxy = proxy_of(&[&server], "retry = false");
     let mut client = Client::connect(proxy.address());
     let response = client.request("POST", "/", &[], b"order 66");
-    assert_eq!((response.status, response.text().as_str()), (200, "order 66"));
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "order 66")
+    );
     assert_eq!(server.asked().len(), 2);
 }
 

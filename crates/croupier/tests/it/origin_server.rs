@@ -56,7 +56,11 @@ impl H2Server {
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let connections = Arc::<AtomicUsize>::default();
-        let (heard, count, story) = (Arc::clone(&asked), Arc::clone(&connections), Arc::new(story));
+        let (heard, count, story) = (
+            Arc::clone(&asked),
+            Arc::clone(&connections),
+            Arc::new(story),
+        );
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -65,7 +69,9 @@ impl H2Server {
                 thread::spawn(move || {
                     stream.set_nodelay(true).unwrap();
                     let mut connection = Connection::new(stream, number, heard);
-                    connection.greet(settings).and_then(|()| story(&mut connection))
+                    connection
+                        .greet(settings)
+                        .and_then(|()| story(&mut connection))
                 });
             }
         });
@@ -229,7 +235,9 @@ impl Connection {
             kind::HEADERS => {
                 let lines = self.decoder.decode(frame.content()?).unwrap();
                 let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-                let lines = lines.into_iter().map(|(name, value)| (text(name), text(value)));
+                let lines = lines
+                    .into_iter()
+                    .map(|(name, value)| (text(name), text(value)));
                 match self.open.get_mut(&frame.stream) {
                     Some(asked) => asked.trailers = lines.collect(),
                     None => {
@@ -264,8 +272,8 @@ impl Connection {
     pub(crate) fn request(&mut self) -> Option<Asked> {
         loop {
             let frame = self.frame()?;
-            let ends = matches!(frame.kind, kind::HEADERS | kind::DATA)
-                && frame.has(flag::END_STREAM);
+            let ends =
+                matches!(frame.kind, kind::HEADERS | kind::DATA) && frame.has(flag::END_STREAM);
             if ends && let Some(asked) = self.open.remove(&frame.stream) {
                 self.asked.lock().unwrap().push(asked.clone());
                 return Some(asked);
@@ -312,7 +320,10 @@ impl Connection {
         let mut rest = &answer.body[..];
         while !rest.is_empty() {
             let room = self.windows[&0].min(*self.windows.get(&stream)?);
-            let count = usize::try_from(room.max(0)).unwrap().min(rest.len()).min(16_384);
+            let count = usize::try_from(room.max(0))
+                .unwrap()
+                .min(rest.len())
+                .min(16_384);
             if count == 0 {
                 self.frame()?;
                 if self.resets.iter().any(|(reset, _)| *reset == stream) {
@@ -345,7 +356,9 @@ impl Connection {
         let head = self.lines(stream, &lines(&[(":status", "200")]));
         self.send(&head)?;
         loop {
-            let room = self.windows[&0].min(*self.windows.get(&stream)?).min(16_384);
+            let room = self.windows[&0]
+                .min(*self.windows.get(&stream)?)
+                .min(16_384);
             if room <= 0 {
                 return Some(());
             }

@@ -391,6 +391,11 @@ impl tunnel::End for Stream {
         self.poll_give(cx, bytes).map_err(io_error)
     }
 
+    fn poll_through(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The driver sends what it was given.
+        Poll::Ready(Ok(()))
+    }
+
     fn shut_down(&mut self) {
         if self.upload == Upload::Tunnel {
             self.upload = Upload::Streaming;

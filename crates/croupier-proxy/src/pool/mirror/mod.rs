@@ -47,6 +47,8 @@ pub(crate) struct RequestCopy {
     pub(crate) head: Vec<u8>,
     /// Its method: it decides how the answer is framed.
     pub(crate) method: Method,
+    /// What its connection begins with.
+    pub(crate) hello: Vec<u8>,
     /// None when the request had no body.
     pub(crate) body: Option<Vec<u8>>,
 }
@@ -151,7 +153,7 @@ async fn ask(
     terms: &Terms,
     timer: &Timer,
 ) -> Result<(), Failure> {
-    let mut lease = borrow(idle, busy, terms, timer).await?;
+    let mut lease = borrow(idle, busy, (copy, terms), timer).await?;
     timer.arm(idle.local.timers.after(Some(terms.response)));
     let origin = lease.connection();
     let length = copy.body.as_ref().map_or(BodyLen::None, |body| {
@@ -177,7 +179,7 @@ async fn ask(
 async fn borrow(
     idle: &Rc<Idle>,
     busy: Busy,
-    terms: &Terms,
+    (copy, terms): (&RequestCopy, &Terms),
     timer: &Timer,
 ) -> Result<Lease, Failure> {
     let which = Which {
@@ -194,6 +196,7 @@ async fn borrow(
                 which,
                 connections_max: terms.connections_max,
                 limits: &terms.limits,
+                hello: &copy.hello,
             };
             let until = idle.local.timers.after(Some(terms.connect));
             let dialled = dial::dial(idle, wanted, timer, until).await;

@@ -244,6 +244,7 @@ impl Asking<'_> {
             NetError::Io(_) | NetError::Reset => Code::OriginReset.into(),
             NetError::Unprocessed => Code::OriginUnprocessed.into(),
             NetError::Protocol(sentence) => Fault::because(Code::OriginHeadMalformed, sentence),
+            NetError::Tls(failure) => Fault::because(Code::OriginReset, failure.sentence()),
             NetError::Timeout => Code::OriginHeadTimeout.into(),
             NetError::Head(HeadError::HeadTooLarge | HeadError::TooManyFields) => {
                 Code::OriginHeadTooLarge.into()

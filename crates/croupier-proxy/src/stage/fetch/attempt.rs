@@ -13,6 +13,7 @@ use croupier_net::{
 use super::{
     asking::{Asking, Gone, Heard, Interim},
     hedge::{Hedge, Won},
+    hello,
 };
 use crate::{
     exchange::Exchange,
@@ -207,11 +208,13 @@ async fn borrow(
         // What rests may be as dead as the one before, and is in the way of a new one.
         worker.idle.forget(server);
     }
+    let hello = hello::of(x, ask.pool);
     let wanted = Wanted {
         server,
         which,
         connections_max: max,
         limits: &x.plan().limits.origin,
+        hello: &hello,
     };
     // Rare, and large.
     let dialling = Box::pin(dial::dial(&worker.idle, wanted, conn.timer(), until));

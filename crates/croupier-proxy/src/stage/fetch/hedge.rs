@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     attempt::{Answered, Ask, host},
     choose::{self, But, Wishes},
-    pay,
+    hello, pay,
 };
 use crate::{
     exchange::Exchange,
@@ -152,7 +152,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
         (head, x.incoming.head.method),
         (ask.way.times, x.plan().limits),
         (ask.pool.idle_kept, plan.connections_max),
-        Arc::clone(&ask.pool.manner),
+        (Arc::clone(&ask.pool.manner), hello::of(x, ask.pool)),
     );
     let task = tokio::task::spawn_local(async move {
         let answered = second.await;
@@ -172,7 +172,7 @@ async fn ask_second(
     (head, method): (Vec<u8>, Method),
     (times, limits): (Times, LimitsPlan),
     (idle_kept, connections_max): (usize, u32),
-    manner: Arc<Manner>,
+    (manner, hello): (Arc<Manner>, Vec<u8>),
 ) -> Option<Answered> {
     let began = Instant::now();
     let timers = &worker.local.timers;
@@ -193,6 +193,7 @@ async fn ask_second(
                 which,
                 connections_max,
                 limits: &limits.origin,
+                hello: &hello,
             };
             let until = timers.after(times.connect);
             dial::dial(&worker.idle, wanted, &timer, until).await.ok()?

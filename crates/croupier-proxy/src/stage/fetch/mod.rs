@@ -9,6 +9,7 @@ mod asking;
 mod attempt;
 mod choose;
 mod hedge;
+pub(crate) mod hello;
 pub(crate) mod report;
 pub(crate) mod resume;
 
