@@ -267,7 +267,7 @@ impl Certificates {
         match opened {
             Ok(authority) => {
                 if let Some(root) = &authority.root {
-                    tell::trust(root);
+                    tell::trust(root, authority.origin);
                 }
                 self.authority = Some(Rc::new(authority));
             }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use croupier_net::tls::certs::Certificate;
 use croupier_telemetry::{Level, Stamp, event};
 
-use super::{expiry::Concern, files::Complaint};
+use super::{authority::Origin, expiry::Concern, files::Complaint};
 
 /// A moment, for people.
 pub(super) fn date(unix: u64) -> String {
@@ -112,8 +112,11 @@ pub(super) fn concern(site: &str, source: &str, concern: Concern, certificate: &
 }
 
 /// How clients come to trust our own authority.
-pub(super) fn trust(root: &Path) {
+pub(super) fn trust(root: &Path, origin: Origin) {
     let root = root.display();
+    if origin == Origin::Made {
+        event(Level::Info, "authority.created", &[("root", &root)]);
+    }
     let system = format!(
         "sudo cp {root} /usr/local/share/ca-certificates/croupier.crt && sudo update-ca-certificates"
     );
