@@ -52,6 +52,14 @@ mod real_grpc;
 mod real_nghttp;
 mod real_tools;
 mod real_websockets;
+mod h2_bodies;
+mod h2_drain;
+mod h2_fields;
+mod h2_floods;
+mod h2_life;
+mod h2_spec;
+mod h2_spec_messages;
+mod h2_websocket;
 
 mod cli;
 mod demo;
