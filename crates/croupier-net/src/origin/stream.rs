@@ -94,6 +94,16 @@ impl OriginStream {
         each!(self, end => end.has_sent_any())
     }
 
+    /// The peer sends without end what nobody wants: the connection ends with this exchange,
+    /// whoever else uses it.
+    pub fn condemn(&mut self) {
+        match self {
+            // It is not used again as it is.
+            Self::H1(_) => {}
+            Self::H2(stream) => stream.condemn(),
+        }
+    }
+
     /// Bytes of the answer's body so far, framing left out.
     #[must_use]
     pub fn body_received(&self) -> u64 {

@@ -19,7 +19,7 @@ fn proxy_of(servers: &[&H2Server], pool: &str) -> Proxy {
     start(&format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\nmetrics = \"127.0.0.1:0\"\n\n\
          [pool.p]\nservers = [{}]\nprotocol = \"h2c\"\n{pool}\n\n\
-         [site.\"*\"]\nproxy = \"p\"\n",
+         [site.\"*\"]\npool = \"p\"\n",
         servers.join(", ")
     ))
 }
@@ -137,7 +137,7 @@ fn a_refused_stream_is_asked_again_for_free_whatever_its_method() {
             }
         }
     });
-    let proxy = proxy_of(&[&server], "retry = false");
+    let proxy = proxy_of(&[&server], "");
     let mut client = Client::connect(proxy.address());
     let response = client.request("POST", "/", &[], b"order 66");
     assert_eq!(
@@ -145,6 +145,39 @@ fn a_refused_stream_is_asked_again_for_free_whatever_its_method() {
         (200, "order 66")
     );
     assert_eq!(server.asked().len(), 2);
+}
+
+#[test]
+fn a_refused_stream_costs_no_retry_where_there_are_none() {
+    let server = H2Server::start(&[], |connection| {
+        loop {
+            let asked = connection.request()?;
+            if connection.number() == 0 {
+                connection.send(&Frame::reset(asked.stream, code::REFUSED_STREAM))?;
+            } else {
+                connection.answer(asked.stream, Answer::of("x"))?;
+            }
+        }
+    });
+    let proxy = proxy_of(&[&server], "retry = false");
+    let mut client = Client::connect(proxy.address());
+    assert_eq!(client.request("POST", "/", &[], b"").status, 200);
+    assert_eq!(client.request("POST", "/", &[], b"").status, 200);
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[test]
+fn a_server_that_refuses_everything_is_not_asked_for_ever() {
+    let server = H2Server::start(&[], |connection| {
+        loop {
+            let asked = connection.request()?;
+            connection.send(&Frame::reset(asked.stream, code::REFUSED_STREAM))?;
+        }
+    });
+    let proxy = proxy_of(&[&server], "queue = { timeout = \"500ms\" }");
+    let status = Client::connect(proxy.address()).get("/").status;
+    assert!(matches!(status, 502 | 503), "{status}");
+    assert!(server.asked().len() <= 64, "{}", server.asked().len());
 }
 
 #[test]
@@ -286,7 +319,7 @@ fn an_idle_connection_closes_after_its_time_with_a_goodbye() {
     });
     let proxy = start(&format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\n[timeouts]\norigin_idle = \"300ms\"\n\
-         [pool.p]\nservers = [\"{}\"]\nprotocol = \"h2c\"\n[site.\"*\"]\nproxy = \"p\"\n",
+         [pool.p]\nservers = [\"{}\"]\nprotocol = \"h2c\"\n[site.\"*\"]\npool = \"p\"\n",
         server.address
     ));
     assert_eq!(Client::connect(proxy.address()).get("/").text(), "x");

@@ -2,7 +2,7 @@
 //! of it is shared with the proxy. A thread for each connection, which ends with its peer.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -21,7 +21,6 @@ use croupier_testkit::h2::{
 /// What was asked on one stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
-    pub(crate) connection: usize,
     pub(crate) stream: u32,
     pub(crate) lines: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -141,6 +140,7 @@ pub(crate) struct Connection {
     decoder: Decoder,
     encoder: Encoder,
     open: BTreeMap<u32, Asked>,
+    whole: VecDeque<Asked>,
     /// What may be sent: on stream 0 the connection's, and each stream's.
     windows: BTreeMap<u32, i64>,
     window_first: i64,
@@ -162,6 +162,7 @@ impl Connection {
             decoder: Decoder::new(),
             encoder: Encoder::new(),
             open: BTreeMap::new(),
+            whole: VecDeque::new(),
             windows: BTreeMap::from([(0, 65_535)]),
             window_first: 65_535,
             grants: true,
@@ -242,7 +243,6 @@ impl Connection {
                     Some(asked) => asked.trailers = lines.collect(),
                     None => {
                         let asked = Asked {
-                            connection: self.number,
                             stream: frame.stream,
                             lines: lines.collect(),
                             ..Asked::default()
@@ -265,20 +265,20 @@ impl Connection {
             }
             _ => {}
         }
+        let ends = matches!(frame.kind, kind::HEADERS | kind::DATA) && frame.has(flag::END_STREAM);
+        if ends && let Some(asked) = self.open.remove(&frame.stream) {
+            self.asked.lock().unwrap().push(asked.clone());
+            self.whole.push_back(asked);
+        }
         Some(frame)
     }
 
     /// The next request, when it is whole.
     pub(crate) fn request(&mut self) -> Option<Asked> {
-        loop {
-            let frame = self.frame()?;
-            let ends =
-                matches!(frame.kind, kind::HEADERS | kind::DATA) && frame.has(flag::END_STREAM);
-            if ends && let Some(asked) = self.open.remove(&frame.stream) {
-                self.asked.lock().unwrap().push(asked.clone());
-                return Some(asked);
-            }
+        while self.whole.is_empty() {
+            self.frame()?;
         }
+        self.whole.pop_front()
     }
 
     /// Requests that are here already.
@@ -286,14 +286,10 @@ impl Connection {
         self.stream.set_nonblocking(true).ok()?;
         while self.fill().is_some() {}
         self.stream.set_nonblocking(false).ok()?;
-        let mut all = Vec::new();
         while Frame::decode(&self.read).is_some() {
-            let frame = self.frame()?;
-            if frame.has(flag::END_STREAM) && frame.kind == kind::HEADERS {
-                all.extend(self.open.remove(&frame.stream));
-            }
+            self.frame()?;
         }
-        Some(all)
+        Some(self.whole.drain(..).collect())
     }
 
     /// The head of the next request.

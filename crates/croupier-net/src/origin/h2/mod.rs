@@ -73,6 +73,8 @@ pub enum Scheme {
 struct Signs {
     /// It takes no more streams: it has ended, or is about to.
     is_ending: Cell<bool>,
+    /// The peer floods: the connection ends, whoever uses it.
+    is_condemned: Cell<bool>,
     /// An exchange waited in vain: does anybody live there?
     is_suspect: Cell<bool>,
 }
@@ -137,8 +139,8 @@ pub async fn connect(
             Poll::Ready(Err(error)) if error.is_library() => {
                 Poll::Ready(Err(NetError::Protocol(NO_HTTP2)))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(failure(&error))),
-            Poll::Ready(Ok(())) => Poll::Ready(Err(NetError::Closed)),
+            // One that does not know HTTP/2 often leaves when it hears it.
+            Poll::Ready(_) => Poll::Ready(Err(NetError::Protocol(LEFT))),
             Poll::Pending if timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
             Poll::Pending => Poll::Pending,
         }
@@ -168,6 +170,7 @@ pub async fn connect(
 }
 
 const NOT_LAWFUL: &str = "the server broke a rule of HTTP/2 or exceeded a limit";
+const LEFT: &str = "the server left when it was spoken to in HTTP/2";
 const NO_HTTP2: &str = "the server does not speak HTTP/2";
 
 fn builder(limits: &OriginLimits) -> Builder {
@@ -249,7 +252,8 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let has_ended = Pin::new(&mut this.connection).poll(cx).is_ready();
-        if has_ended || this.watch.is_flooded() || this.is_dead(cx) {
+        let is_over = this.signs.is_condemned.get() || this.watch.is_flooded();
+        if has_ended || is_over || this.is_dead(cx) {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -223,6 +223,12 @@ impl Stream {
         self.send.is_some()
     }
 
+    /// Ends the connection: its peer floods it.
+    pub fn condemn(&mut self) {
+        self.shared.signs.is_ending.set(true);
+        self.shared.signs.is_condemned.set(true);
+    }
+
     /// Is it the first of its connection?
     #[must_use]
     pub fn is_new(&self) -> bool {

@@ -189,6 +189,7 @@ impl Asking<'_> {
     fn interim(&mut self) -> Result<bool, Fault> {
         let response = &mut *self.response;
         if self.origin.interim() > self.x.installed.plan.limits.interim_responses {
+            self.origin.condemn();
             return Err(Code::OriginInterim.into());
         }
         match response.status {
