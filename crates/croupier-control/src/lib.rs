@@ -28,5 +28,5 @@ mod logs;
 mod admin;
 
 pub use admin::ask;
-pub use certs::check::{CertificateProblem, check_certificates};
 pub use boot::{BootError, Exit, Options, Source, Stop, Stopper, run};
+pub use certs::check::{CertificateProblem, check_certificates};

@@ -37,6 +37,7 @@ pub mod load;
 pub mod message;
 pub mod nowhere;
 pub mod origin;
+pub mod pebble;
 mod play;
 pub mod proxy;
 pub mod record;

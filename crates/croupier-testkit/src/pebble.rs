@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use crate::authority::Authority;
 use crate::event::{PATIENCE, wait_until};
+use crate::tls::Authority;
 use crate::tools::{self, Program};
 
 /// What the authority is to be like.
@@ -45,14 +45,14 @@ impl Pebble {
         let dns_program = tools::need("pebble-challtestsrv")?;
         std::fs::create_dir_all(folder).unwrap();
         let authority = Authority::new("the authority of the authority's own certificate");
-        let own = authority.certificate(&["localhost", "127.0.0.1"]);
+        let own = authority.issue(&["localhost", "127.0.0.1"]);
         let put = |name: &str, text: &str| {
             let path = folder.join(name);
             std::fs::write(&path, text).unwrap();
             path
         };
-        let ca = put("pebble-ca.pem", &authority.pem());
-        let chain = put("pebble.pem", &own.chain);
+        let ca = put("pebble-ca.pem", authority.pem());
+        let chain = put("pebble.pem", &own.certificate);
         let key = put("pebble.key", &own.key);
         let config = put(
             "pebble.json",

@@ -178,8 +178,18 @@ impl TlsClient {
     /// Believes this authority.
     #[must_use]
     pub fn trusting(authority: &Authority) -> Self {
+        Self::trusting_root(authority.der.clone())
+    }
+
+    /// Believes the authority of this PEM text.
+    #[must_use]
+    pub fn trusting_pem(pem: &str) -> Self {
+        Self::trusting_root(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+    }
+
+    fn trusting_root(root: CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(authority.der.clone()).unwrap();
+        roots.add(root).unwrap();
         let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
         Self::with(builder.build().unwrap(), rustls::ALL_VERSIONS, None)
     }
@@ -267,6 +277,17 @@ impl TlsClient {
         let address = stream.peer_addr()?;
         let (stream, shaken) = self.shake(stream, name)?;
         Ok(Client::over_tls(stream, &format!("{name} at {address}"), shaken).host(name))
+    }
+
+    /// The record with which it begins, for whoever sends it otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn hello(&self, name: &str) -> Vec<u8> {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
+        let mut bytes = Vec::new();
+        session.write_tls(&mut bytes).unwrap();
+        bytes
     }
 
     fn shake(&self, socket: TcpStream, name: &str) -> io::Result<(Stream, Shaken)> {

@@ -154,7 +154,11 @@ mod tests {
             assert!(leaf.covers(name), "{name}");
         }
         assert!(leaf.not_before() < NOW && leaf.not_after() == NOW + LEAF_LIFE);
-        assert!(leaf.issuer().contains("Croupier internal authority"), "{}", leaf.issuer());
+        assert!(
+            leaf.issuer().contains("Croupier internal authority"),
+            "{}",
+            leaf.issuer()
+        );
     }
 
     #[test]
@@ -183,8 +187,14 @@ mod tests {
         assert!(Authority::open(Some(&state), NOW).is_err());
         let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
         state.write(KEY, other.as_bytes()).unwrap();
-        assert!(Authority::open(Some(&state), NOW).is_err(), "a key of another");
+        assert!(
+            Authority::open(Some(&state), NOW).is_err(),
+            "a key of another"
+        );
         state.write(KEY, &key).unwrap();
-        assert_eq!(Authority::open(Some(&state), NOW).unwrap().origin, Origin::Kept);
+        assert_eq!(
+            Authority::open(Some(&state), NOW).unwrap().origin,
+            Origin::Kept
+        );
     }
 }

@@ -29,7 +29,11 @@ pub fn check_certificates(config: &Config) -> Vec<CertificateProblem> {
     for site in &config.sites {
         let Some(tls) = &site.tls else { continue };
         let span = tls.certificate.span;
-        let span = if span.is_written() { span } else { site.host.span };
+        let span = if span.is_written() {
+            span
+        } else {
+            site.host.span
+        };
         let mut push = |severity, message, help: &str| {
             problems.push(CertificateProblem {
                 severity,
@@ -66,7 +70,10 @@ fn doubts(site: &Site, certificate: &Certificate, now: u64) -> Vec<(String, &'st
     if let Some(what) = time {
         let (from, until) = (super::tell::date(not_before), super::tell::date(not_after));
         let what = format!("{what}: it is valid from {from} to {until}");
-        doubts.push((what, "clients refuse it outside of that time: get a new one"));
+        doubts.push((
+            what,
+            "clients refuse it outside of that time: get a new one",
+        ));
     }
     for host in site.hosts() {
         let is_covered = match &host.value {
@@ -76,8 +83,14 @@ fn doubts(site: &Site, certificate: &Certificate, now: u64) -> Vec<(String, &'st
         };
         if !is_covered {
             let names = certificate.names().join(", ");
-            let what = format!("the certificate is not for `{}`, but for {names}", host.value);
-            doubts.push((what, "clients refuse it by that name: get one with all names"));
+            let what = format!(
+                "the certificate is not for `{}`, but for {names}",
+                host.value
+            );
+            doubts.push((
+                what,
+                "clients refuse it by that name: get one with all names",
+            ));
         }
     }
     doubts
@@ -102,15 +115,22 @@ mod tests {
         let authority = Authority::open(None, NOW).unwrap();
         let names = ["a.example".to_owned(), "*.b.example".to_owned()];
         let certificate = authority.issue(&names, NOW).unwrap();
-        let site = "[site.\"a.example\"]\naliases = [\"*.b.example\", \"c.example\"]\nrespond = 204\n";
+        let site =
+            "[site.\"a.example\"]\naliases = [\"*.b.example\", \"c.example\"]\nrespond = 204\n";
         let config = config(site);
         let said = doubts(&config.sites[0], &certificate, NOW);
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].0.contains("not for `c.example`"), "{said:?}");
         let said = doubts(&config.sites[0], &certificate, NOW + 8 * 86_400);
-        assert!(said[0].0.starts_with("the certificate has expired"), "{said:?}");
+        assert!(
+            said[0].0.starts_with("the certificate has expired"),
+            "{said:?}"
+        );
         let said = doubts(&config.sites[0], &certificate, NOW - 86_400);
-        assert!(said[0].0.starts_with("the certificate is not valid yet"), "{said:?}");
+        assert!(
+            said[0].0.starts_with("the certificate is not valid yet"),
+            "{said:?}"
+        );
     }
 
     #[test]
@@ -118,7 +138,8 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.path().join("none.pem");
         let path = path.display();
-        let site = format!("[site.\"a.example\"]\ntls = {{ certificate = \"{path}\" }}\nrespond = 204\n");
+        let site =
+            format!("[site.\"a.example\"]\ntls = {{ certificate = \"{path}\" }}\nrespond = 204\n");
         let problems = check_certificates(&config(&site));
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].severity, Severity::Error);

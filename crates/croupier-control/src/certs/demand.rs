@@ -45,7 +45,10 @@ impl Demand {
         let running = tokio::task::spawn_local(async move {
             loop {
                 for name in ours.live.certs.wanted().await {
-                    let slot = ours.live.certs.slot(&Source::OnDemand { name: name.clone() });
+                    let slot = ours
+                        .live
+                        .certs
+                        .slot(&Source::OnDemand { name: name.clone() });
                     let keeper = Keeper::new(&ours, &[name.clone()], slot, For::Client);
                     let keeping = tokio::task::spawn_local(keeper.run());
                     let mut all = theirs.borrow_mut();
@@ -80,7 +83,10 @@ pub(super) async fn refusal(acme: &Acme, name: &str) -> Option<Duration> {
     match answer {
         Ok(200) => None,
         Ok(status) => {
-            let names = [("name", &name as &dyn std::fmt::Display), ("status", &status)];
+            let names = [
+                ("name", &name as &dyn std::fmt::Display),
+                ("status", &status),
+            ];
             event(Level::Info, "certificate.on_demand.refused", &names);
             Some(NO_TIME)
         }
@@ -91,7 +97,10 @@ pub(super) async fn refusal(acme: &Acme, name: &str) -> Option<Duration> {
                 &[
                     ("name", &name),
                     ("error", &error),
-                    ("help", &"no name gets a certificate until `acme.ask` answers"),
+                    (
+                        "help",
+                        &"no name gets a certificate until `acme.ask` answers",
+                    ),
                 ],
             );
             Some(SILENT_TIME)
@@ -133,7 +142,10 @@ mod tests {
     fn the_name_is_added_to_the_query() {
         let url = |base: &str| with_name(base, "a.example").unwrap().to_string();
         assert_eq!(url("http://h/ask"), "http://h/ask?domain=a.example");
-        assert_eq!(url("http://h/ask?k=1#f"), "http://h/ask?k=1&domain=a.example");
+        assert_eq!(
+            url("http://h/ask?k=1#f"),
+            "http://h/ask?k=1&domain=a.example"
+        );
         assert!(with_name("http://h/", "a&b=c").is_err());
         assert!(with_name("http://h/", "a/../b").is_err());
     }

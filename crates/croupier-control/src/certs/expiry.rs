@@ -93,6 +93,10 @@ mod tests {
         assert_eq!(of(1900), Some(Concern::Soon));
         assert_eq!(of(1999), Some(Concern::Soon));
         assert_eq!(of(2000), Some(Concern::Expired));
-        assert_eq!(concern(2, 1, 1), Some(Concern::NotYet), "nonsense does no harm");
+        assert_eq!(
+            concern(2, 1, 1),
+            Some(Concern::NotYet),
+            "nonsense does no harm"
+        );
     }
 }

@@ -35,7 +35,11 @@ pub(crate) struct Complaint {
 /// Reads a pair. Both may be in one file.
 pub(super) fn read(certificate: &Path, key: &Path) -> Result<Certificate, Complaint> {
     let chain = bytes(certificate, "certificate")?;
-    let secret = if key == certificate { chain.clone() } else { bytes(key, "key")? };
+    let secret = if key == certificate {
+        chain.clone()
+    } else {
+        bytes(key, "key")?
+    };
     Certificate::from_pem(&chain, &secret).map_err(|error| {
         let (certificate, key) = (certificate.display(), key.display());
         Complaint {

@@ -178,7 +178,9 @@ impl Certificates {
             if self.tasks.contains_key(source) {
                 continue;
             }
-            let kept = before.remove(source).inspect(|task| task.nudge.notify_one());
+            let kept = before
+                .remove(source)
+                .inspect(|task| task.nudge.notify_one());
             if let Some(task) = kept.or_else(|| self.start(source)) {
                 self.tasks.insert(source.clone(), task);
             }
@@ -232,7 +234,13 @@ impl Certificates {
             Kept::At(_, state) => match outside(&config.acme, &self.local) {
                 Ok(outside) => {
                     let (live, cells) = (&self.live, &self.cells);
-                    Some(Rc::new(Acme::new(&config.acme, live, cells, state, outside)))
+                    Some(Rc::new(Acme::new(
+                        &config.acme,
+                        live,
+                        cells,
+                        state,
+                        outside,
+                    )))
                 }
                 Err(error) => {
                     tell::no_way_outside(&error);

@@ -143,7 +143,11 @@ async fn ask(question: &Question, tls: &OriginTls, local: &Rc<Local>) -> Result<
     };
     let line = RequestLine {
         method: question.method.as_bytes(),
-        path: if url.path().is_empty() { "/" } else { url.path() },
+        path: if url.path().is_empty() {
+            "/"
+        } else {
+            url.path()
+        },
         query: url.query(),
         host: url.authority().map_or("", http::uri::Authority::as_str),
         body,
@@ -152,10 +156,14 @@ async fn ask(question: &Question, tls: &OriginTls, local: &Rc<Local>) -> Result<
     conn.send_head(&line, &Lines(&question.fields));
     let mut left = &question.body[..];
     while !left.is_empty() {
-        let taken = poll_fn(|cx| conn.poll_send(cx, left)).await.map_err(words)?;
+        let taken = poll_fn(|cx| conn.poll_send(cx, left))
+            .await
+            .map_err(words)?;
         left = &left[taken..];
     }
-    poll_fn(|cx| conn.poll_finish(cx, None)).await.map_err(words)?;
+    poll_fn(|cx| conn.poll_finish(cx, None))
+        .await
+        .map_err(words)?;
     let mut head = ResponseHead::default();
     loop {
         poll_fn(|cx| conn.poll_head(cx, method, &LIMITS, &mut head))
@@ -204,12 +212,17 @@ async fn open(url: &http::Uri, tls: &OriginTls, local: &Rc<Local>) -> Result<Tra
     }
     let timer = local.timers.timer();
     let until = local.timers.after(Some(TIME));
-    let (io, _) = connect(io, tls, host, local, &timer, until).await.map_err(words)?;
+    let (io, _) = connect(io, tls, host, local, &timer, until)
+        .await
+        .map_err(words)?;
     Ok(io)
 }
 
 /// An error in the system's words, without its number.
 fn plain(error: io::Error) -> String {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

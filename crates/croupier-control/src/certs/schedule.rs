@@ -132,7 +132,11 @@ impl Schedule {
         let doubled = BACK_OFF_FIRST << self.failures.min(20);
         // Half a day is too long for one that has only hours left.
         let left = self.life.map_or(0, |life| life.end.saturating_sub(now));
-        let max = if left == 0 { BACK_OFF_MAX } else { (left / 4).clamp(HOUR, BACK_OFF_MAX) };
+        let max = if left == 0 {
+            BACK_OFF_MAX
+        } else {
+            (left / 4).clamp(HOUR, BACK_OFF_MAX)
+        };
         let wait = doubled.min(max);
         let jitter = wait / 4 * (u64::from(chance) % 1000) / 1000;
         let asked = retry_after.unwrap_or(0).min(RETRY_AFTER_MAX);
@@ -164,7 +168,11 @@ impl Schedule {
         if asks && self.ask_window_at <= now {
             return Next::AskWindow;
         }
-        let until = if asks { due.min(self.ask_window_at) } else { due };
+        let until = if asks {
+            due.min(self.ask_window_at)
+        } else {
+            due
+        };
         Next::Wait(Duration::from_secs((until - now).min(SLEEP_MAX)))
     }
 }
@@ -211,7 +219,10 @@ mod tests {
     #[test]
     fn short_lives_are_scheduled_by_the_second() {
         let mut schedule = Schedule::new(Windows::Unknown);
-        let life = Stretch { start: NOW, end: NOW + 30 };
+        let life = Stretch {
+            start: NOW,
+            end: NOW + 30,
+        };
         schedule.has(life, 0);
         assert_eq!(schedule.next(NOW), secs(20));
         assert_eq!(schedule.next(NOW + 20), Next::Order);
@@ -222,12 +233,22 @@ mod tests {
         let mut schedule = Schedule::new(Windows::Asked);
         schedule.has(days(90), 250);
         assert_eq!(schedule.next(NOW), Next::AskWindow);
-        let window = Stretch { start: NOW + 10 * DAY, end: NOW + 14 * DAY };
+        let window = Stretch {
+            start: NOW + 10 * DAY,
+            end: NOW + 14 * DAY,
+        };
         schedule.window(window, Duration::from_secs(6 * HOUR), NOW);
         assert_eq!(schedule.due(), Some(NOW + 11 * DAY));
-        assert_eq!(schedule.next(NOW + 6 * HOUR), Next::AskWindow, "it may move");
+        assert_eq!(
+            schedule.next(NOW + 6 * HOUR),
+            Next::AskWindow,
+            "it may move"
+        );
         // The authority wants it renewed now: something is wrong with the certificate.
-        let window = Stretch { start: NOW - DAY, end: NOW };
+        let window = Stretch {
+            start: NOW - DAY,
+            end: NOW,
+        };
         schedule.window(window, Duration::from_secs(6 * HOUR), NOW);
         assert_eq!(schedule.next(NOW), Next::Order);
     }
@@ -237,9 +258,23 @@ mod tests {
         let mut schedule = Schedule::new(Windows::Asked);
         schedule.has(days(90), 0);
         let again = Duration::from_secs(HOUR);
-        schedule.window(Stretch { start: NOW + DAY, end: NOW }, again, NOW);
+        schedule.window(
+            Stretch {
+                start: NOW + DAY,
+                end: NOW,
+            },
+            again,
+            NOW,
+        );
         assert!(schedule.due().unwrap() >= NOW + 60 * DAY);
-        schedule.window(Stretch { start: NOW + 200 * DAY, end: NOW + 300 * DAY }, again, NOW);
+        schedule.window(
+            Stretch {
+                start: NOW + 200 * DAY,
+                end: NOW + 300 * DAY,
+            },
+            again,
+            NOW,
+        );
         assert_eq!(schedule.due(), Some(NOW + 81 * DAY));
         schedule.window_failed(NOW);
         assert_eq!(schedule.due(), Some(NOW + 81 * DAY), "what is known stays");
@@ -252,7 +287,10 @@ mod tests {
     fn the_authority_says_when_to_ask_for_the_window_again_within_reason() {
         let mut schedule = Schedule::new(Windows::Asked);
         schedule.has(days(90), 0);
-        let window = Stretch { start: NOW + 60 * DAY, end: NOW + 61 * DAY };
+        let window = Stretch {
+            start: NOW + 60 * DAY,
+            end: NOW + 61 * DAY,
+        };
         schedule.window(window, Duration::ZERO, NOW);
         assert_eq!(schedule.next(NOW), secs(MINUTE));
         schedule.window(window, Duration::from_secs(365 * DAY), NOW);

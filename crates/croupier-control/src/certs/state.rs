@@ -130,9 +130,11 @@ pub(super) fn file_name(readable: &str, whole: &str) -> String {
         .map(|letter| if is_plain(letter) { letter } else { '_' })
         .collect();
     // FNV-1a, 64 bits: names are not chosen by strangers against each other.
-    let hash = whole.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = whole
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("{readable}-{hash:016x}")
 }
 

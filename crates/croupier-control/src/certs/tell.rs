@@ -94,9 +94,11 @@ pub(super) fn broken(complaint: &Complaint, shown: Option<Arc<Certificate>>) {
 pub(super) fn concern(site: &str, source: &str, concern: Concern, certificate: &Certificate) {
     let (level, name, date) = match concern {
         Concern::Expired => (Level::Error, "certificate.expired", certificate.not_after()),
-        Concern::NotYet => {
-            (Level::Error, "certificate.not_yet_valid", certificate.not_before())
-        }
+        Concern::NotYet => (
+            Level::Error,
+            "certificate.not_yet_valid",
+            certificate.not_before(),
+        ),
         Concern::Soon => (Level::Warn, "certificate.expires", certificate.not_after()),
     };
     let date = self::date(date);
@@ -107,7 +109,12 @@ pub(super) fn concern(site: &str, source: &str, concern: Concern, certificate: &
     event(
         level,
         name,
-        &[("site", &site), ("date", &date), ("source", &source), ("help", &help)],
+        &[
+            ("site", &site),
+            ("date", &date),
+            ("source", &source),
+            ("help", &help),
+        ],
     );
 }
 
@@ -124,7 +131,11 @@ pub(super) fn trust(root: &Path, origin: Origin) {
     event(
         Level::Info,
         "authority.internal",
-        &[("root", &root), ("to_trust_it", &system), ("or_once", &once)],
+        &[
+            ("root", &root),
+            ("to_trust_it", &system),
+            ("or_once", &once),
+        ],
     );
 }
 

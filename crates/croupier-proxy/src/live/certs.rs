@@ -90,7 +90,9 @@ impl fmt::Display for Source {
 
 /// `[::1]` of a `Host` is `::1` in a certificate.
 fn without_brackets(name: &str) -> String {
-    let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
     inner.unwrap_or(name).to_owned()
 }
 

@@ -72,8 +72,7 @@ impl Certs {
     /// ask makes control act. None when the name was refused lately, or too many wait.
     fn find_want(&self, name: &str, now: Instant) -> Option<(Arc<Slot>, watch::Receiver<()>)> {
         let mut known = self.wants.held();
-        let is_over =
-            |want: &Want| matches!(want.state, State::Refused { until } if until <= now);
+        let is_over = |want: &Want| matches!(want.state, State::Refused { until } if until <= now);
         if known.names.get(name).is_some_and(is_over) {
             known.names.remove(name);
         }
@@ -202,7 +201,10 @@ mod tests {
         assert!(poll(waiting.as_mut()).is_pending());
         certs.refuse("a.example", Duration::from_secs(60));
         assert!(matches!(poll(waiting), Poll::Ready(None)));
-        assert!(matches!(poll(pin!(certs.want("a.example"))), Poll::Ready(None)));
+        assert!(matches!(
+            poll(pin!(certs.want("a.example"))),
+            Poll::Ready(None)
+        ));
         let later = Instant::now() + Duration::from_secs(61);
         assert!(certs.find_want("a.example", later).is_some());
     }

@@ -20,7 +20,7 @@ use croupier_net::{
     client::{ClientConn, ClientStream},
     preamble::{Speaks, speaks},
     proxy_header,
-    timers::{Tick, ticks},
+    timers::Tick,
     tls::{Alpn, TlsFailure, accept, server::Offer},
     transport::Transport,
 };

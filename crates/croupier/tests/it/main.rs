@@ -23,6 +23,12 @@ mod sockets;
 mod timeouts;
 mod tunnels;
 
+mod proxy_protocol;
+mod tls_bad_days;
+mod tls_clients;
+mod tls_plain;
+mod tls_sites;
+
 mod balance;
 mod costs;
 mod drain;
@@ -64,5 +70,7 @@ mod h2_spec_messages;
 mod h2_websocket;
 
 mod cli;
+mod acme;
+mod certificates;
 mod demo;
 mod examples;

@@ -2,7 +2,10 @@
 
 use instant_acme::{Account, AccountCredentials, ExternalAccountKey, NewAccount};
 
-use super::{Acme, Client, words::{Failure, STATE}};
+use super::{
+    Acme, Client,
+    words::{Failure, STATE},
+};
 use croupier_config::model::AccountBinding;
 use croupier_telemetry::{Level, event};
 
@@ -24,13 +27,21 @@ pub(super) async fn open(acme: &Acme, client: &Client) -> Result<Account, Failur
         let credentials: AccountCredentials = serde_json::from_slice(&bytes).map_err(|_| {
             let path = acme.state.path(&name);
             // What is in it is a key: it is not shown.
-            let what = format!("`{}` is broken: remove it, and a new account is made", path.display());
+            let what = format!(
+                "`{}` is broken: remove it, and a new account is made",
+                path.display()
+            );
             Failure::new(STATE, what)
         })?;
         let account = builder.from_credentials(credentials).await;
         return account.map_err(|error| Failure::of(&error));
     }
-    let contact: Vec<_> = acme.terms.contact.iter().map(|mail| format!("mailto:{mail}")).collect();
+    let contact: Vec<_> = acme
+        .terms
+        .contact
+        .iter()
+        .map(|mail| format!("mailto:{mail}"))
+        .collect();
     let contact: Vec<_> = contact.iter().map(String::as_str).collect();
     let account = NewAccount {
         contact: &contact,
@@ -80,7 +91,10 @@ fn external(binding: &AccountBinding) -> Result<ExternalAccountKey, Failure> {
 /// Base64 in the alphabet for URLs (RFC 4648 section 5), padding as you like; some authorities
 /// give the common alphabet.
 fn from_base64url(text: &[u8]) -> Option<Vec<u8>> {
-    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |last| last + 1);
     let text = &text[..end];
     if text.is_empty() || text.len() % 4 == 1 {
         return None;

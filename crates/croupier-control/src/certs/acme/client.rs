@@ -76,7 +76,9 @@ impl HttpClient for Client {
             if matches!(answer.status, 429 | 503) {
                 let field = answer.fields.iter();
                 let mut field = field.filter(|(name, _)| name.eq_ignore_ascii_case(b"retry-after"));
-                let value = field.next().and_then(|(_, value)| std::str::from_utf8(value).ok());
+                let value = field
+                    .next()
+                    .and_then(|(_, value)| std::str::from_utf8(value).ok());
                 let seconds = value.and_then(|value| seconds(value, crate::certs::unix_now()));
                 this.told.store(seconds.unwrap_or(0), Ordering::Relaxed);
             }
@@ -111,8 +113,14 @@ mod tests {
     #[test]
     fn a_retry_after_is_a_number_or_a_date() {
         assert_eq!(seconds("120", 0), Some(120));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770), Some(7));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT", 900_000_000), Some(0));
+        assert_eq!(
+            seconds("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770),
+            Some(7)
+        );
+        assert_eq!(
+            seconds("Sun, 06 Nov 1994 08:49:37 GMT", 900_000_000),
+            Some(0)
+        );
         assert_eq!(seconds("soon", 0), None);
     }
 }

@@ -9,8 +9,9 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::{Acme, Window};
 use crate::certs::{
-    demand, tell, unix_now,
+    demand,
     schedule::{Next, Schedule, Stretch, Windows},
+    tell, unix_now,
 };
 
 /// Who asked for these names.
@@ -90,7 +91,10 @@ impl Keeper {
                     self.order().await;
                     if is_client && self.present.is_none() {
                         // Whoever comes next begins anew.
-                        self.acme.live.certs.refuse(&self.names[0], demand::FAILED_TIME);
+                        self.acme
+                            .live
+                            .certs
+                            .refuse(&self.names[0], demand::FAILED_TIME);
                         return;
                     }
                 }
@@ -133,8 +137,16 @@ impl Keeper {
             Err(failure) => {
                 self.acme.cells.add(Counter::CertificateAcmeFailure, 1);
                 let chance = fastrand::u32(..);
-                let wait = self.schedule.failed(unix_now(), failure.retry_after, chance);
-                tell::failed(&self.names, &failure.what, failure.help, wait, self.slot.get());
+                let wait = self
+                    .schedule
+                    .failed(unix_now(), failure.retry_after, chance);
+                tell::failed(
+                    &self.names,
+                    &failure.what,
+                    failure.help,
+                    wait,
+                    self.slot.get(),
+                );
             }
         }
     }

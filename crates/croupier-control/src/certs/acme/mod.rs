@@ -11,6 +11,9 @@ mod order;
 mod store;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use croupier_config::model;

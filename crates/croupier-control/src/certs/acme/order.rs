@@ -79,8 +79,8 @@ async fn try_each_way(
                 account = account::open(acme, client).await?;
                 begin(acme, &account, names, replaces.as_ref()).await
             }
-            // Replaced already, or the authority is confused: it need not know.
-            Err(Error::Api(problem)) if replaces.is_some() && !is_limit(&problem) => {
+            // It knows no replacing, it was replaced already, or it is confused: it need not know.
+            Err(error) if replaces.is_some() && !is_limit(&error) => {
                 replaces = None;
                 begin(acme, &account, names, None).await
             }
@@ -129,7 +129,10 @@ async fn complete(acme: &Acme, order: &mut Order, way: Challenge) -> Result<Issu
     let policy = RetryPolicy::new().timeout(PATIENCE);
     // Answered until the authority has looked.
     let proofs = prove(&acme.live, order, way).await?;
-    if !matches!(order.state().status, OrderStatus::Ready | OrderStatus::Valid) {
+    if !matches!(
+        order.state().status,
+        OrderStatus::Ready | OrderStatus::Valid
+    ) {
         let ready = order.poll_ready(&policy).await;
         if !matches!(ready, Ok(OrderStatus::Ready)) {
             let why = match why(order, way).await {
@@ -216,7 +219,9 @@ async fn prove<'live>(
         };
         let answer = challenge.key_authorization();
         proofs.push(match way {
-            Challenge::Http01 => live.certs.set_token(&name, &challenge.token, answer.as_str()),
+            Challenge::Http01 => live
+                .certs
+                .set_token(&name, &challenge.token, answer.as_str()),
             Challenge::TlsAlpn01 => {
                 let certificate = proof(&name, &answer).map_err(ours)?;
                 let config = challenge_config(Arc::new(certificate)).map_err(ours)?;
@@ -256,7 +261,10 @@ fn shown_name(name: &str) -> String {
         }
         Ok(IpAddr::V6(address)) => {
             let octets = address.octets();
-            let digits = octets.iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            let digits = octets
+                .iter()
+                .rev()
+                .flat_map(|octet| [octet & 15, octet >> 4]);
             let labels: Vec<_> = digits.map(|digit| format!("{digit:x}")).collect();
             format!("{}.ip6.arpa", labels.join("."))
         }
@@ -270,7 +278,10 @@ async fn why(order: &mut Order, way: Challenge) -> Option<Failure> {
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         let name = authorization.identifier().to_string();
         let state = authorization.refresh().await.ok()?;
-        let mut problems = state.challenges.iter().filter_map(|each| each.error.as_ref());
+        let mut problems = state
+            .challenges
+            .iter()
+            .filter_map(|each| each.error.as_ref());
         if let Some(problem) = problems.next() {
             let failure = Failure::of_problem(problem);
             let what = format!("{name} by {}: {}", word_of(way), failure.what);
@@ -280,17 +291,19 @@ async fn why(order: &mut Order, way: Challenge) -> Option<Failure> {
     None
 }
 
-fn is_unknown_account(error: &Error) -> bool {
+fn is_of_kind(error: &Error, kind: &str) -> bool {
     let Error::Api(problem) = error else {
         return false;
     };
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    kind.ends_with(":accountDoesNotExist")
+    problem.r#type.as_deref().unwrap_or_default().ends_with(kind)
 }
 
-fn is_limit(problem: &instant_acme::Problem) -> bool {
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    kind.ends_with(":rateLimited")
+fn is_unknown_account(error: &Error) -> bool {
+    is_of_kind(error, ":accountDoesNotExist")
+}
+
+fn is_limit(error: &Error) -> bool {
+    is_of_kind(error, ":rateLimited")
 }
 
 /// By what the authority knows a certificate (RFC 9773 section 4.1). None for one that has no
@@ -322,7 +335,9 @@ mod tests {
         let proof = certificate_of("a.example", &[7; 32]).unwrap();
         assert_eq!(proof.names(), ["a.example"]);
         // id-pe-acmeIdentifier 1.3.6.1.5.5.7.1.31, critical, an octet string in an octet string.
-        let mut wanted = vec![0x06, 8, 0x2b, 6, 1, 5, 5, 7, 1, 31, 1, 1, 0xff, 4, 34, 4, 32];
+        let mut wanted = vec![
+            0x06, 8, 0x2b, 6, 1, 5, 5, 7, 1, 31, 1, 1, 0xff, 4, 34, 4, 32,
+        ];
         wanted.extend([7; 32]);
         let der = proof.leaf_der();
         assert!(der.windows(wanted.len()).any(|window| window == wanted));

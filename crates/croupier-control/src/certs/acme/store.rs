@@ -40,7 +40,9 @@ impl Store {
     /// their own is there.
     pub(super) fn similar(&self, names: &[String], now: u64) -> Option<Certificate> {
         let files = self.state.list(&self.folder).into_iter();
-        let files = files.filter(|name| name.ends_with(".pem")).take(SIMILAR_MAX);
+        let files = files
+            .filter(|name| name.ends_with(".pem"))
+            .take(SIMILAR_MAX);
         let read = files.filter_map(|name| self.read(&format!("{}/{name}", self.folder)));
         let alive = read.filter(|certificate| certificate.not_after() > now);
         let scored = alive.map(|certificate| {
@@ -48,7 +50,8 @@ impl Store {
             (covered, certificate)
         });
         let best = scored.max_by_key(|(covered, certificate)| (*covered, certificate.not_after()));
-        best.filter(|(covered, _)| *covered > 0).map(|(_, certificate)| certificate)
+        best.filter(|(covered, _)| *covered > 0)
+            .map(|(_, certificate)| certificate)
     }
 
     fn read(&self, name: &str) -> Option<Certificate> {

@@ -28,8 +28,10 @@ pub(super) fn help(kind: &str) -> &'static str {
         "dns" => "the name does not resolve for the authority: add its A or AAAA records",
         "caa" => "the name's CAA records name other authorities: add this one",
         "rateLimited" => "the authority's limit is reached: nothing to do but wait",
-        "externalAccountRequired" => "the authority wants an account of its own: set \
-             `acme.binding`",
+        "externalAccountRequired" => {
+            "the authority wants an account of its own: set \
+             `acme.binding`"
+        }
         "rejectedIdentifier" | "unsupportedIdentifier" => {
             "the authority does not give certificates for such a name: use files, or \
              `tls = \"internal\"`"
