@@ -93,7 +93,8 @@ const DEPENDENCIES: [(&str, Names); 31] = [
             "xtask",
         ],
     ),
-    ("rustls", &["croupier-net", "croupier-testkit"]),
+    // The bench's handshakes.
+    ("rustls", &["croupier-net", "croupier-testkit", "xtask"]),
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
