@@ -71,6 +71,9 @@ async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, client: ClientStream
     };
     drop(installed);
     while let Some(stream) = conn.next(&w.client_limits(), w.send_time()).await {
+        if entrance.is_closed() {
+            conn.end();
+        }
         let (w, entrance) = (Rc::clone(&w), Rc::clone(&entrance));
         spawn::exchange(async move {
             let mut client = ClientStream::H2(Box::new(stream));
