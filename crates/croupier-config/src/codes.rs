@@ -72,6 +72,7 @@ codes! {
     TEST_FAILED "C212" "A test of the config came out otherwise than it expects.";
     HARDLY_MEANT "C213" "What is written is allowed and hardly meant: beside the rest it has no effect, or works against it.";
     NO_CERTIFICATE "C214" "The names of a site and the way to its certificate do not fit together: none can come from there for all of them.";
+    CERTIFICATE "C215" "A certificate, its key, or the authorities or revocation lists that clients are checked by can not be used, or not for long.";
 }
 
 /// The code with this id.

@@ -71,6 +71,7 @@ faults! {
     ClientBodyTimeout      "client.body.timeout"        408 Never  Info   "the request body stopped arriving";
     ClientSendTimeout      "client.send.timeout"          0 Never  Info   "the client stopped taking the answer";
     ClientGone             "client.gone"                  0 Never  Info   "the client left before the answer was complete";
+    ProxyMisdirected       "proxy.misdirected"          421 Never  Info   "the connection was made for another host";
     ProxySiteNone          "proxy.site.none"            404 Never  Debug  "no site answers for this host";
     ProxyRouteNone         "proxy.route.none"           404 Never  Debug  "no route of the site matches";
     ProxyDenied            "proxy.denied"               403 Never  Debug  "a rule of the site denies this request";

@@ -1,13 +1,13 @@
 //! The only spawn on the data plane: counts connections and contains panics.
 
-use std::{pin::Pin, rc::Rc, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use croupier_net::timers::{NEVER, ticks};
 use croupier_telemetry::{Counter, Gauge, Level, event};
 
 use super::Worker;
 use crate::{
-    live::{Busy, Door},
+    live::{Busy, Door, Refused},
     plan::{PoolPlan, Times},
     pool::{
         idle::Keeping,
@@ -22,7 +22,7 @@ const MIRROR_TIME: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Seat {
     worker: Rc<Worker>,
-    _door: Door,
+    door: Door,
 }
 
 impl Seat {
@@ -32,8 +32,18 @@ impl Seat {
         worker.cells.add(Counter::Connections, 1);
         Self {
             worker: Rc::clone(worker),
-            _door: door,
+            door,
         }
+    }
+}
+
+impl Seat {
+    /// Its client is known now: it came through a proxy that names it.
+    ///
+    /// # Errors
+    /// When that client has too many connections.
+    pub(crate) fn identify(&mut self, client: IpAddr, client_max: usize) -> Result<(), Refused> {
+        self.door.identify(client, client_max)
     }
 }
 

@@ -23,6 +23,12 @@ mod sockets;
 mod timeouts;
 mod tunnels;
 
+mod proxy_protocol;
+mod tls_bad_days;
+mod tls_clients;
+mod tls_plain;
+mod tls_sites;
+
 mod balance;
 mod costs;
 mod drain;
@@ -48,6 +54,23 @@ mod routing;
 mod split;
 mod sticky;
 
+mod real_browser;
+mod real_curl;
+mod real_grpc;
+mod real_nghttp;
+mod real_tools;
+mod real_websockets;
+mod h2_bodies;
+mod h2_drain;
+mod h2_fields;
+mod h2_floods;
+mod h2_life;
+mod h2_spec;
+mod h2_spec_messages;
+mod h2_websocket;
+
 mod cli;
+mod acme;
+mod certificates;
 mod demo;
 mod examples;

@@ -68,7 +68,8 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
         check: pool
             .health
             .as_ref()
-            .map(|check| Arc::new(self::check(check))),
+            .map(|check| Ok::<_, String>(Arc::new(self::check(&pool.name, check)?)))
+            .transpose()?,
         queue: (pool.queue.requests > 0).then_some(QueuePolicy {
             waiting: pool.queue.requests as usize,
             timeout: pool.queue.time,
@@ -268,8 +269,8 @@ fn health(pool: &model::Pool) -> HealthPolicy {
     }
 }
 
-fn check(health: &Health) -> CheckPolicy {
-    CheckPolicy {
+fn check(pool: &str, health: &Health) -> Result<CheckPolicy, String> {
+    Ok(CheckPolicy {
         kind: match &health.check {
             HealthCheck::Tcp => CheckKind::Connect,
             HealthCheck::Http(http) => CheckKind::Http(HttpCheck {
@@ -280,6 +281,11 @@ fn check(health: &Health) -> CheckPolicy {
                 statuses: http.status.iter().cloned().collect(),
                 body: http.body.as_deref().map(Into::into),
             }),
+            HealthCheck::Grpc { .. } => {
+                return Err(format!(
+                    "the pool `{pool}` asks for health checks by gRPC, which this build cannot make"
+                ));
+            }
         },
         port: health.port,
         interval: health.interval,
@@ -287,7 +293,7 @@ fn check(health: &Health) -> CheckPolicy {
         timeout: health.timeout,
         rise: health.rise,
         fall: health.fall,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
     fault::{Code, Fault, Retry},
+    grpc,
     incoming::Incoming,
     live::{Busy, Server},
     plan::{MirrorPlan, PoolPlan, RetryPlan, Way},
@@ -46,7 +47,9 @@ pub(crate) fn set_out(x: &mut Exchange) -> Result<Tick, Fault> {
     let route = x.route_plan().ok_or(Code::ProxyInternal)?;
     x.way = Some(way(&route.action, &x.incoming));
     let way = x.way().ok_or(Code::ProxyInternal)?;
-    Ok(x.worker.local.timers.after(way.times.exchange))
+    let timers = &x.worker.local.timers;
+    let asked = grpc::timeout(&x.incoming.head.fields);
+    Ok(timers.after(way.times.exchange).min(timers.after(asked)))
 }
 
 /// Gets an answer's head from a server of the pool.
