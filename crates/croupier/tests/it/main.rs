@@ -48,8 +48,11 @@ mod h2_bodies;
 mod h2_drain;
 mod h2_fields;
 mod h2_floods;
+mod h2_leaks;
 mod h2_life;
+mod h2_smuggling;
 mod h2_spec;
+mod h2_spec_frames;
 mod h2_spec_messages;
 mod h2_websocket;
 
