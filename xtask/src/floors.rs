@@ -93,7 +93,8 @@ const DEPENDENCIES: [(&str, Names); 31] = [
             "xtask",
         ],
     ),
-    ("rustls", &["croupier-net", "croupier-testkit"]),
+    // The bench's handshakes.
+    ("rustls", &["croupier-net", "croupier-testkit", "xtask"]),
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
@@ -121,7 +122,7 @@ const DEPENDENCIES: [(&str, Names); 31] = [
 const FOR_TESTS: [&str; 4] = ["croupier-testkit", "proptest", "serde_json", "tokio"];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 21] = [
     "run",     // a worker thread's body
     "life",    // the story
     "explain", // the story told without living it
@@ -131,6 +132,7 @@ const MODULES: [&str; 20] = [
     "policy", // judges an Incoming
     "edits",  // what is changed in a head in passing
     "page",   // an answer for people
+    "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans

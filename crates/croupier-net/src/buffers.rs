@@ -33,8 +33,10 @@ pub enum Size {
     Huge,
 }
 
+const ALL: [Size; 4] = [Size::Small, Size::Page, Size::Large, Size::Huge];
+
 impl Size {
-    fn larger(self) -> Self {
+    pub(crate) fn larger(self) -> Self {
         match self {
             Self::Small => Self::Page,
             Self::Page => Self::Large,
@@ -42,8 +44,20 @@ impl Size {
         }
     }
 
+    pub(crate) fn smaller(self) -> Self {
+        match self {
+            Self::Small | Self::Page => Self::Small,
+            Self::Large => Self::Page,
+            Self::Huge => Self::Large,
+        }
+    }
+
+    /// The smallest that holds `count` bytes; None when none does.
+    pub(crate) fn holding(count: usize) -> Option<Self> {
+        ALL.into_iter().find(|&size| SIZES[size as usize] >= count)
+    }
+
     fn of(capacity: usize) -> Option<Self> {
-        const ALL: [Size; 4] = [Size::Small, Size::Page, Size::Large, Size::Huge];
         ALL.into_iter()
             .find(|&size| SIZES[size as usize] == capacity)
     }
@@ -97,6 +111,16 @@ impl Buffer {
         &self.block[self.start..self.end]
     }
 
+    /// The bytes held, to be changed where they lie.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.start..self.end]
+    }
+
+    /// Bytes that fit behind those held as they lie.
+    pub(crate) fn left(&self) -> usize {
+        self.block.len() - self.end
+    }
+
     /// Number of bytes held.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -126,16 +150,23 @@ impl Buffer {
             self.start = 0;
         }
         if self.end == self.block.len() {
-            let size = Size::of(self.block.len()).unwrap_or(Size::Huge);
-            if size != Size::Huge {
-                let mut larger = spare.lend(size.larger());
-                larger[..self.len()].copy_from_slice(&self.block[self.start..self.end]);
-                self.end -= self.start;
-                self.start = 0;
-                spare.take_back(std::mem::replace(&mut self.block, larger));
-            }
+            self.widen(spare);
         }
         &mut self.block[self.end..]
+    }
+
+    /// Moves the bytes held into a block of the next larger size; false when there is none.
+    pub(crate) fn widen(&mut self, spare: &Buffers) -> bool {
+        let size = Size::of(self.block.len()).unwrap_or(Size::Huge);
+        if size == Size::Huge {
+            return false;
+        }
+        let mut larger = spare.lend(size.larger());
+        larger[..self.len()].copy_from_slice(&self.block[self.start..self.end]);
+        self.end -= self.start;
+        self.start = 0;
+        spare.take_back(std::mem::replace(&mut self.block, larger));
+        true
     }
 
     /// `count` bytes were read into the room.

@@ -27,7 +27,10 @@ pub trait End {
     /// Writes once.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Says that nothing more will be sent.
+    /// Ready when the kernel has taken all that was written.
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that nothing more will be sent; [`Self::poll_through`] tells when it was.
     fn shut_down(&mut self);
 
     /// Gives an empty buffer's block back.
@@ -56,6 +59,10 @@ impl End for Wire {
         let count = ready!(self.io.poll_write(cx, bytes))?;
         self.traffic().sent(count);
         Poll::Ready(Ok(count))
+    }
+
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_flush(cx)
     }
 
     fn shut_down(&mut self) {
@@ -148,8 +155,10 @@ fn poll_way(
                 way.shut = true;
                 to.shut_down();
             }
-            return Poll::Ready(Ok(()));
+            return to.poll_through(cx);
         }
+        // Nothing else would wake us for what the other end has still to send.
+        ready!(to.poll_through(cx))?;
         way.ended = ready!(from.poll_read(cx, &mut way.held))? == 0;
     }
     cx.waker().wake_by_ref();

@@ -321,6 +321,10 @@ impl End for ClientStream {
         each!(self, H1(conn) => End::poll_write(&mut conn.wire, cx, bytes), H2(stream) => End::poll_write(&mut **stream, cx, bytes))
     }
 
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, H1(conn) => End::poll_through(&mut conn.wire, cx), H2(stream) => End::poll_through(&mut **stream, cx))
+    }
+
     fn shut_down(&mut self) {
         each!(self, H1(conn) => conn.wire.shut_down(), H2(stream) => stream.shut_down());
     }

@@ -98,7 +98,7 @@ impl Source for Wire {
                 Reader::Length(_) | Reader::UntilClose | Reader::Chunked(_) => {}
             }
             if ready!(self.poll_fill(cx))? == 0 {
-                if !matches!(self.reader, Reader::UntilClose) {
+                if !matches!(self.reader, Reader::UntilClose) || self.io.is_cut() {
                     return Poll::Ready(Err(NetError::Truncated));
                 }
                 self.reader = Reader::Done;

@@ -237,7 +237,9 @@ impl Wire {
     /// Has the body being sent been ended and handed to the kernel?
     #[must_use]
     pub fn has_sent_all(&self) -> bool {
-        matches!(self.writer, Writer::Nothing) && self.sent == self.output.len()
+        matches!(self.writer, Writer::Nothing)
+            && self.sent == self.output.len()
+            && self.io.is_flushed()
     }
 
     /// Will the body being sent end with the connection?
@@ -296,6 +298,22 @@ impl Wire {
         let at_rest = self.input.is_empty() && self.output.is_empty() && !self.ended;
         let stream = if at_rest { self.io.take() } else { None };
         stream.map(|stream| (stream, self.last_body))
+    }
+
+    /// Takes the stream out, with what was read of it and nobody has taken. Until another is put in
+    /// its place, the wire is good for nothing but to be dropped.
+    pub(crate) fn take_stream(&mut self) -> Option<(Transport, Vec<u8>)> {
+        let stream = self.io.take()?;
+        let ahead = self.input.bytes().to_vec();
+        self.input.consume(ahead.len());
+        self.rest();
+        Some((stream, ahead))
+    }
+
+    /// Goes on over this stream.
+    pub(crate) fn put_stream(&mut self, stream: Transport) {
+        self.io = Socket::new(stream);
+        self.ended = false;
     }
 
     /// Limits of the bodies received.

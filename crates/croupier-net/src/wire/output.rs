@@ -45,6 +45,7 @@ impl Wire {
             self.wrote(count)?;
         }
         self.release_output();
+        ready!(self.io.poll_flush(cx))?;
         Poll::Ready(Ok(()))
     }
 

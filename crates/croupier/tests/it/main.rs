@@ -23,6 +23,12 @@ mod sockets;
 mod timeouts;
 mod tunnels;
 
+mod proxy_protocol;
+mod tls_bad_days;
+mod tls_clients;
+mod tls_plain;
+mod tls_sites;
+
 mod balance;
 mod costs;
 mod drain;
@@ -35,6 +41,10 @@ mod logs;
 mod metrics;
 mod mirror;
 mod names;
+mod origin_h2;
+mod origin_hostile;
+mod origin_server;
+mod origin_tls;
 mod queue;
 mod reload;
 mod resume;
@@ -44,6 +54,12 @@ mod routing;
 mod split;
 mod sticky;
 
+mod real_browser;
+mod real_curl;
+mod real_grpc;
+mod real_nghttp;
+mod real_tools;
+mod real_websockets;
 mod h2_bodies;
 mod h2_drain;
 mod h2_fields;
@@ -57,5 +73,7 @@ mod h2_spec_messages;
 mod h2_websocket;
 
 mod cli;
+mod acme;
+mod certificates;
 mod demo;
 mod examples;

@@ -128,7 +128,7 @@ impl H2Conn {
                         let stream = Stream::new(
                             request,
                             respond,
-                            self.peer,
+                            self.peer.clone(),
                             &self.local,
                             (limits, send_time),
                         );

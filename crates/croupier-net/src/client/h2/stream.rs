@@ -403,6 +403,10 @@ impl End for Stream {
         self.poll_send(cx, bytes).map_err(io::Error::other)
     }
 
+    fn poll_through(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // the connection's own task sends
+    }
+
     fn shut_down(&mut self) {
         // The client may have left.
         let _ = self.give(Bytes::new(), true);
