@@ -174,7 +174,7 @@ fn a_server_that_refuses_everything_is_not_asked_for_ever() {
             connection.send(&Frame::reset(asked.stream, code::REFUSED_STREAM))?;
         }
     });
-    let proxy = proxy_of(&[&server], "queue = { timeout = \"500ms\" }");
+    let proxy = proxy_of(&[&server], "queue = { time = \"500ms\" }");
     let status = Client::connect(proxy.address()).get("/").status;
     assert!(matches!(status, 502 | 503), "{status}");
     assert!(server.asked().len() <= 64, "{}", server.asked().len());

@@ -75,8 +75,10 @@ const BEFORE_THE_HEAD: &[(&str, Misdeed)] = &[
     ("endless interim answers", |c, a| loop { let h = c.lines(a.stream, &lines(&[(":status", "103")])); c.send(&h)?; }),
     ("a head without end", |c, a| { c.send(&Frame::headers(a.stream, Block::new().indexed(8).0).unflag(flag::END_HEADERS))?;
         loop { c.send(&Frame::continuation(a.stream, Block::new().literal("x", "y").0).unflag(flag::END_HEADERS))?; } }),
-    ("a head too large", |c, a| { let large = "y".repeat(3_000); let all: Vec<_> = (0..5).map(|_| ("x", large.as_str())).collect();
-        for _ in 0..6 { let h = head(c, a, &all); c.send(&h)?; } Some(()) }),
+    ("a head too large", |c, a| { let large = "y".repeat(15_000); let block = (0..6).fold(Block::new().indexed(8), |b, _| b.literal("x", &large)).0;
+        let (first, rest) = block.split_at(16_000); c.send(&Frame::headers(a.stream, first).unflag(flag::END_HEADERS))?;
+        for part in rest.chunks(16_000) { c.send(&Frame::continuation(a.stream, part).unflag(flag::END_HEADERS))?; }
+        c.send(&Frame::continuation(a.stream, "").flag(flag::END_HEADERS)) }),
     ("a head of too many lines", |c, a| { let all = vec![("x", "y"); 400]; let h = head(c, a, &all); c.send(&h) }),
     ("broken compression", |c, a| c.send(&Frame::headers(a.stream, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))),
     ("a frame too large", |c, a| c.send(&Frame::data(a.stream, vec![0; 20_000]))),
@@ -85,7 +87,7 @@ const BEFORE_THE_HEAD: &[(&str, Misdeed)] = &[
     ("a window of nothing", |c, _| c.send(&Frame::window_update(0, 0))),
     ("a flood of pings", |c, _| loop { c.send(&Frame::ping([0; 8]))?; }),
     ("a flood of settings", |c, _| loop { c.send(&Frame::settings(&[]))?; }),
-    ("nothing of HTTP/2", |c, _| c.send(&Frame::raw(b'/', b'1', 0x2e31_2034, "Bad Request\r\n\r\n"))),
+    ("nothing of HTTP/2", |c, _| c.bytes(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")),
     ("the connection ends", |_, _| None),
 ];
 

@@ -201,6 +201,10 @@ impl Connection {
         self.stream.write_all(&frame.encode()).ok()
     }
 
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.stream.write_all(bytes).ok()
+    }
+
     /// The next frame, whatever it is; what every server does with it is done.
     pub(crate) fn frame(&mut self) -> Option<Frame> {
         let frame = loop {

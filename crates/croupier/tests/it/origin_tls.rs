@@ -3,9 +3,11 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -112,7 +114,7 @@ fn nginx(authority: &Authority, certificate: &str, lines: &str) -> Option<(Runni
          scgi_temp_path {place}/s; root {place}/www;\n\
          server {{ listen {address} {listen}; ssl_certificate {}; ssl_certificate_key {};\n\
          location / {{ return 200 \"$request_uri $server_protocol $ssl_server_name\\n\"; }}\n\
-         location /large {{ }}\n {} }} }}\n",
+         location /large {{ }} location /load {{ return 200 $request_uri; }}\n {} }} }}\n",
         authority.path(&format!("{certificate}.pem")),
         authority.path(&format!("{certificate}.key")),
         lines.replace("h1", ""),
@@ -200,7 +202,7 @@ fn a_server_that_knows_http_1_only_is_spoken_to_so_over_tls() {
     load.wait_for_good(500, Duration::from_secs(60));
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
-    let made = metric(&proxy, "croupier_leases_total{source=\"dialled\"}");
+    let made = metric(&proxy, "croupier_leases_total{connection=\"dialled\"}");
     assert!(made < 100.0, "connections are used again: {made}");
 }
 
@@ -328,7 +330,7 @@ fn a_reload_that_changes_tls_leaves_its_connections_and_one_that_does_not_keeps_
     };
     let proxy = start(&named("a.internal"));
     let mut client = Client::connect(proxy.address());
-    let dialled = || metric(&proxy, "croupier_leases_total{source=\"dialled\"}");
+    let dialled = || metric(&proxy, "croupier_leases_total{connection=\"dialled\"}");
     assert_eq!(client.get("/").text(), "/ HTTP/1.1 a.internal\n");
     assert_eq!(client.get("/").text(), "/ HTTP/1.1 a.internal\n");
     proxy.reload(&named("a.internal").replace("workers = 1", "workers = 1 # the same"));
@@ -341,12 +343,15 @@ fn a_reload_that_changes_tls_leaves_its_connections_and_one_that_does_not_keeps_
 
 #[test]
 fn a_plain_server_where_tls_is_meant_is_named() {
-    let origin = Origin::builder().start(|_| Reply::ok("x"));
-    let proxy = start(&https(
-        origin.address(),
-        "tls = { verify = false }",
-        "retry = false",
-    ));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    let proxy = start(&https(address, "tls = { verify = false }", ""));
     let answer = Client::connect(proxy.address()).get("/");
     assert_eq!(answer.status, 502);
     assert!(answer.text().contains("origin.tls"), "{}", answer.text());

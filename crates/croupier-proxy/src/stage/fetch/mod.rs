@@ -294,7 +294,9 @@ impl<'a> Trial<'a> {
         // Who has nobody left to ask waits for a server that comes back. A lost connection may
         // be the first that is heard of a server's end. One that is not known to be out is asked
         // again after a pause only.
-        let waits = cost == Cost::Free || is_out || is_of_connection(fault.code);
+        // No time heals a certificate.
+        let heals = fault.code != Code::OriginTls;
+        let waits = heals && (cost == Cost::Free || is_out || is_of_connection(fault.code));
         self.pauses = !is_out;
         if next.is_none() && !(waits && choose::may_wait(x, self.pool)) {
             return refused(x, "servers");
