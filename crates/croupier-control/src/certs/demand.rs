@@ -30,7 +30,8 @@ pub(super) const FAILED_TIME: Duration = Duration::from_secs(15 * 60);
 pub(super) const ASKED_AT_ONCE: usize = 4;
 const ASK_PACE: Duration = Duration::from_millis(100);
 
-/// Answers what clients want, for as long as it lives.
+/// Answers what clients want, for as long as it lives. What is shown on demand has no
+/// series of its own: strangers must not make labels.
 #[derive(Debug)]
 pub(super) struct Demand {
     running: JoinHandle<()>,
