@@ -57,8 +57,8 @@ mod real_nghttp;
 mod real_tools;
 mod real_websockets;
 
-mod cli;
 mod acme;
 mod certificates;
+mod cli;
 mod demo;
 mod examples;
