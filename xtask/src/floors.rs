@@ -95,9 +95,15 @@ const DEPENDENCIES: [(&str, Names); 32] = [
             "xtask",
         ],
     ),
+    // Control names its types of bytes; the bench shakes hands.
     (
         "rustls",
-        &["croupier-net", "croupier-control", "croupier-testkit"],
+        &[
+            "croupier-net",
+            "croupier-control",
+            "croupier-testkit",
+            "xtask",
+        ],
     ),
     ("rustls-platform-verifier", &["croupier-net"]),
     (

@@ -82,9 +82,10 @@ fn front(from: &str, tls: FrontTls) -> Front {
     if is_address || from.contains('/') || is_number || is_broken {
         return Front::new(&["*"], &[from], "off");
     }
-    let (hosts, address) = match name {
-        "localhost" => (vec!["localhost", LOOPBACK, "*"], LOOPBACK),
-        _ => (vec![name], ""),
+    // `localhost` stands for this machine, and whoever comes from there may call it otherwise.
+    let (host, address) = match name {
+        "localhost" => ("*", LOOPBACK),
+        _ => (name, ""),
     };
     let kind = read::pattern(name).map(|host| kind(&host));
     let word = match (tls, kind, port) {
@@ -100,13 +101,8 @@ fn front(from: &str, tls: FrontTls) -> Front {
         None if word == "off" => vec![at("80")],
         None => vec![at("80"), at("443")],
     };
-    let hosts = match name {
-        // Nobody can vouch for every name, but without TLS nobody has to.
-        "localhost" if word == "off" => vec!["*"],
-        _ => hosts,
-    };
     let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
-    Front::new(&hosts, &listen, word)
+    Front::new(&[host], &listen, word)
 }
 
 /// An IP address: TLS at the ports where people expect it.
@@ -118,14 +114,10 @@ fn at_address(from: &str, address: SocketAddr, tls: FrontTls) -> Front {
         SocketAddr::V4(address) => address.ip().to_string(),
         SocketAddr::V6(address) => format!("[{}]", address.ip()),
     };
-    match address.ip().is_unspecified() || address.ip().is_loopback() {
-        // Nobody asks for `0.0.0.0`; from this machine it is this.
-        true if name == LOOPBACK || address.ip().is_unspecified() => {
-            Front::new(&["localhost", LOOPBACK, "*"], &[from], "internal")
-        }
-        true => Front::new(&["localhost", &name, "*"], &[from], "internal"),
-        false => Front::new(&[&name, "*"], &[from], "internal"),
-    }
+    // A certificate for every host names this machine.
+    let is_here = address.ip().is_unspecified() || name == LOOPBACK || name == "[::1]";
+    let hosts: &[&str] = if is_here { &["*"] } else { &[&name, "*"] };
+    Front::new(hosts, &[from], "internal")
 }
 
 fn list<S: AsRef<str>>(texts: &[S]) -> String {
@@ -158,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_from_means() {
-        let here: &[&str] = &["localhost", "127.0.0.1", "*"];
+        let here: &[&str] = &["*"];
         for (from, hosts, listen, tls) in [
             (":8080", &["*"][..], &[":8080"][..], "off"),
             (":8443", &["*"], &[":8443"], "off"),
@@ -175,12 +167,7 @@ mod tests {
             ),
             ("127.0.0.1:8443", here, &["127.0.0.1:8443"], "internal"),
             ("0.0.0.0:443", here, &["0.0.0.0:443"], "internal"),
-            (
-                "[::1]:443",
-                &["localhost", "[::1]", "*"],
-                &["[::1]:443"],
-                "internal",
-            ),
+            ("[::1]:443", here, &["[::1]:443"], "internal"),
             (
                 "192.0.2.1:8443",
                 &["192.0.2.1", "*"],

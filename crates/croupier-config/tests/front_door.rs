@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use croupier_config::Config;
 use croupier_config::model::{
-    Action, CertificateFrom, Challenge, ClientAuthMode, Hsts, KeyType, Plain, Pool, Protocol,
-    ProxyTlv, ProxyVersion, Secret, Site, TlsProfile, Trusted,
+    Action, CertificateFrom, Challenge, ClientAuthMode, HealthCheck, Hsts, KeyType, Plain, Pool,
+    Protocol, ProxyTlv, ProxyVersion, Secret, Site, TlsProfile, Trusted,
 };
 
 const EVERY_KEY: &str = include_str!("good/every-key.toml");
@@ -38,12 +38,13 @@ fn listeners(config: &Config) -> Vec<String> {
     listen.map(|listen| listen.value.to_string()).collect()
 }
 
+#[expect(clippy::expect_used, reason = "a broken sample is a failed test")]
 fn site(config: &Config, host: &str) -> Site {
     let found = config
         .sites
         .iter()
         .find(|site| site.host.value.to_string() == host);
-    found.cloned().unwrap_or_else(|| panic!("no site {host}"))
+    found.cloned().expect(host)
 }
 
 #[test]
@@ -261,12 +262,35 @@ fn what_servers_are_spoken_to_is_in_the_model() {
     assert_eq!(header.version, ProxyVersion::V2);
     assert_eq!(header.tlvs.len(), 4);
     assert_eq!(header.tlvs[1], ProxyTlv::Authority);
+    let orders = config.pools.iter().find(|pool| pool.name.value == "orders");
+    let orders = orders.unwrap();
+    assert_eq!(orders.protocol, Protocol::H2c);
+    let service = "shop.Orders".to_owned();
+    assert_eq!(
+        orders.health.as_ref().unwrap().check,
+        HealthCheck::Grpc { service }
+    );
     for (written, version) in [("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)] {
         let config = load(&format!(
             "[pool.a]\nservers = [\"a:1\"]\nproxy_protocol = \"{written}\"\n[site.\"*\"]\npool = \"a\"\n"
         ));
         let header = config.pools[0].proxy_protocol.clone().unwrap();
         assert_eq!((header.version, header.tlvs.len()), (version, 0));
+    }
+}
+
+#[test]
+fn a_check_by_grpc_asks_for_the_whole_server_unless_a_service_is_named() {
+    for health in ["\"grpc\"", "{ grpc = true }"] {
+        for protocol in ["h2c", "https"] {
+            let config = load(&format!(
+                "[pool.a]\nservers = [\"a:1\"]\nprotocol = \"{protocol}\"\nhealth = {health}\n\
+                 [site.\"*\"]\npool = \"a\"\n"
+            ));
+            let health = config.pools[0].health.as_ref().unwrap();
+            let service = String::new();
+            assert_eq!(health.check, HealthCheck::Grpc { service });
+        }
     }
 }
 

@@ -85,6 +85,7 @@ impl Exchange {
             scheme: if secure.is_some() { "https" } else { "http" },
             secure,
             peer_ip,
+            peer_port: conn.peer().port,
             client_ip: peer_ip,
             is_trusted: installed.plan.trusted.holds_peer(peer_ip),
             request_id: worker.next_id(unix_ms),

@@ -26,6 +26,8 @@ pub struct Incoming {
     pub secure: Option<Rc<Secure>>,
     /// The peer of the connection; None over a unix socket.
     pub peer_ip: Option<IpAddr>,
+    /// Its port; 0 over a unix socket.
+    pub peer_port: u16,
     /// The client: the peer, or whom trusted proxies name.
     pub client_ip: Option<IpAddr>,
     /// Is the peer a proxy of ours?

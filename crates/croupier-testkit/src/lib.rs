@@ -29,7 +29,6 @@
     reason = "the kit speaks to a test: failing loudly is its work"
 )]
 
-pub mod authority;
 pub mod client;
 pub mod dns;
 pub mod event;

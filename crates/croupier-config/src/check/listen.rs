@@ -37,7 +37,7 @@ fn from_sites(reader: &Reader, config: &Config) -> Vec<Spanned<Listen>> {
     let mut listen: Vec<Spanned<Listen>> = Vec::new();
     if config.sites.is_empty() || config.sites.iter().any(|site| site.listen.is_empty()) {
         listen.push(Spanned::default_of(DEFAULT));
-        if tls::wants_listener(&reader.doors, config) {
+        if tls::wants_listener(&reader.written, config) {
             listen.push(Spanned::default_of(DEFAULT_TLS));
         }
     }

@@ -7,7 +7,7 @@ use crate::model::{
     SiteTls, TlsProfile,
 };
 use crate::names::{NameKind, kind};
-use crate::read::{Asked, Door, Reader, Terms};
+use crate::read::{Asked, Reader, Terms, Written};
 use crate::source::{Span, Spanned};
 
 /// Names of one certificate of Let's Encrypt.
@@ -49,11 +49,11 @@ fn is_inside(kind: NameKind) -> bool {
 }
 
 /// Whether a site that names no listener wants one for TLS.
-pub(super) fn wants_listener(doors: &[Door], config: &Config) -> bool {
-    let sites = config.sites.iter().zip(doors);
+pub(super) fn wants_listener(written: &[Written], config: &Config) -> bool {
+    let sites = config.sites.iter().zip(written);
     sites
         .filter(|(site, _)| site.listen.is_empty())
-        .any(|(site, door)| match door.tls {
+        .any(|(site, written)| match written.tls {
             Asked::Tls(_) => true,
             Asked::Off => false,
             Asked::Nothing => {
@@ -67,16 +67,16 @@ pub(super) fn wants_listener(doors: &[Door], config: &Config) -> bool {
 
 /// Decides for every site; the listeners of the process are known.
 pub(super) fn check(reader: &mut Reader, config: &mut Config) {
-    let doors = std::mem::take(&mut reader.doors);
+    let written = std::mem::take(&mut reader.written);
     let mut sites = std::mem::take(&mut config.sites);
-    for (site, door) in sites.iter_mut().zip(doors) {
+    for (site, written) in sites.iter_mut().zip(written) {
         let listen: &[Spanned<Listen>] = match site.listen.is_empty() {
             true => &config.server.listen,
             false => &site.listen,
         };
-        let (plain, hsts) = (door.plain, door.hsts);
-        let was_asked = matches!(door.tls, Asked::Tls(_));
-        site.tls = match door.tls {
+        let (plain, hsts) = (written.plain, written.hsts);
+        let was_asked = matches!(written.tls, Asked::Tls(_));
+        site.tls = match written.tls {
             Asked::Tls(terms) => {
                 note_unix_only(reader, listen, terms.span);
                 asked(reader, site, terms, &config.acme)
@@ -170,8 +170,8 @@ fn asked(reader: &mut Reader, site: &Site, terms: Terms, acme: &Acme) -> Option<
     let fits = match certificate.value {
         CertificateFrom::Auto => fits_auto(reader, site, place, acme),
         CertificateFrom::OnDemand => fits_on_demand(reader, site, place, acme),
-        CertificateFrom::Internal => fits_internal(reader, site, place),
-        CertificateFrom::Files { .. } => true,
+        // Our own authority vouches for anybody; for `*` it names this machine.
+        CertificateFrom::Internal | CertificateFrom::Files { .. } => true,
     };
     fits.then_some(SiteTls {
         certificate,
@@ -263,16 +263,6 @@ fn fits_on_demand(reader: &mut Reader, site: &Site, place: Span, acme: &Acme) ->
         }
     }
     fits
-}
-
-fn fits_internal(reader: &mut Reader, site: &Site, place: Span) -> bool {
-    if site.hosts().any(|host| host.value != HostPattern::Any) {
-        return true;
-    }
-    let message = "a certificate of our own authority is for names, and `*` is none".to_owned();
-    let help = "write the site as `[site.\"localhost\"]` with `aliases = [\"*\"]`: every client is shown the certificate for its names";
-    note_name(reader, place, &site.host, message, help.to_owned());
-    false
 }
 
 fn note_name(

@@ -45,11 +45,11 @@ pub(crate) const POOL: Table = Table {
             "health",
             Kind::Either(&[
                 Kind::Text("/healthz"),
-                Kind::Words(&["off", "tcp"]),
+                Kind::Words(&["off", "tcp", "grpc"]),
                 Kind::Table(&HEALTH),
             ]),
             "\"off\"",
-            "Whether servers are asked how they are: a path is asked for over HTTP, `tcp` opens a connection and closes it.",
+            "Whether servers are asked how they are: a path is asked for over HTTP, `tcp` opens a connection and closes it, `grpc` asks `grpc.health.v1`.",
         ),
         key(
             "eject",
@@ -176,6 +176,12 @@ pub(crate) const HEALTH: Table = Table {
             Kind::Words(&["http", "tcp"]),
             "\"http\"",
             "`http` sends a request, `tcp` opens a connection and closes it.",
+        ),
+        key(
+            "grpc",
+            Kind::Either(&[Kind::Text("shop.Orders"), Kind::Flag]),
+            "false",
+            "Ask `grpc.health.v1` for this service, `true` for the server as a whole, and neither `kind` nor a key of HTTP. The pool's `protocol` is `h2c` or `https`.",
         ),
         key(
             "path",

@@ -138,7 +138,7 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "state",
             Kind::Text("/var/lib/croupier"),
             "",
-            "The directory for certificates that got themselves, the account at their authority, and our own authority. Unless written: `$STATE_DIRECTORY`, as systemd sets it, else `/var/lib/croupier` for root and `~/.local/state/croupier` for others.",
+            "The directory for certificates that got themselves, the account at their authority, and our own authority. Unless written: `$STATE_DIRECTORY`, as systemd sets it, else `/var/lib/croupier` for root, and `croupier` in `$XDG_STATE_HOME` or `~/.local/state` for others.",
         ),
         key(
             "shutdown_grace",

@@ -12,7 +12,7 @@ pub(crate) const TLS_KEY: Key = key(
         Kind::Table(&SITE_TLS),
     ]),
     "",
-    "Whose certificate clients see; `off`: none, the site is plain. `auto`: one from the authority of `[acme]` for all names of the site, which gets and renews itself. `on-demand`: the same, for any name when a client first asks for it and `[acme] ask` agrees. `internal`: one from our own authority. Unless written, a site with a listener on port 443 has `auto` when its names are public and `internal` when they are `localhost`, IP addresses or names that end in `.internal`, `.local` or `.home.arpa`; every other site is plain.",
+    "Whose certificate clients see; `off`: none, the site is plain. `auto`: one from the authority of `[acme]` for all names of the site, which gets and renews itself. `on-demand`: the same, for any name when a client first asks for it and `[acme] ask` agrees. `internal`: one from our own authority, which for `*` names `localhost`. Unless written, a site with a listener on port 443 has `auto` when its names are public and `internal` when they are `localhost`, IP addresses or names that end in `.internal`, `.local` or `.home.arpa`; every other site is plain.",
 );
 pub(crate) const PLAIN_KEY: Key = key(
     "plain",

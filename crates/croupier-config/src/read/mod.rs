@@ -36,7 +36,7 @@ pub(crate) use fields::Fields;
 pub(crate) use fields::seen;
 pub(crate) use host::pattern;
 pub(crate) use pool::PoolBook;
-pub(crate) use tls::{Asked, Door, Terms};
+pub(crate) use tls::{Asked, Terms, Written};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(crate) struct Reader {
     /// A file could not be read or parsed, so what it defines is not known.
     pub(crate) is_partial: bool,
     /// What each site of the config says of TLS, in the same order; the checks decide what it comes to.
-    pub(crate) doors: Vec<Door>,
+    pub(crate) written: Vec<Written>,
     /// Where `[acme]` stands.
     pub(crate) acme_at: Option<Span>,
 }

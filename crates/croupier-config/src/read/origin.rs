@@ -3,7 +3,9 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys::{self, one_of};
-use crate::model::{OriginTls, Pool, Protocol, ProxyHeader, ProxyTlv, ProxyVersion, ServerAddress};
+use crate::model::{
+    HealthCheck, OriginTls, Pool, Protocol, ProxyHeader, ProxyTlv, ProxyVersion, ServerAddress,
+};
 use crate::nearest::nearest;
 use crate::read::{Complaint, Field, Fields, Reader, address, host, tls};
 use crate::source::{Span, Spanned};
@@ -54,6 +56,7 @@ pub(crate) fn speech(reader: &mut Reader, table: &Fields<'_>, pool: &mut Pool) {
     pool.proxy_protocol = table
         .get("proxy_protocol")
         .and_then(|field| proxy_header(reader, &field));
+    note_grpc(reader, table, pool);
 }
 
 fn protocol(reader: &mut Reader, field: &Field<'_>) -> Option<Protocol> {
@@ -254,6 +257,33 @@ fn tlv(text: &str) -> Result<ProxyTlv, Complaint> {
         Some(near) => bad.help(format!("did you mean `{near}`?")),
         None => bad.help(format!("write {}", one_of(&words))),
     })
+}
+
+/// gRPC is spoken over HTTP/2.
+fn note_grpc(reader: &mut Reader, table: &Fields<'_>, pool: &Pool) {
+    let (Some(health), Some(field)) = (&pool.health, table.get("health")) else {
+        return;
+    };
+    if !matches!(health.check, HealthCheck::Grpc { .. }) {
+        return;
+    }
+    let message = "a check by gRPC needs servers that speak HTTP/2";
+    let note = Diagnostic::error(codes::CONFLICT, field.node.span, message);
+    match (pool.protocol, table.get("protocol"), table.get("tls")) {
+        (Protocol::H2c, ..) => {}
+        (Protocol::Https, _, Some(tls)) if !pool.tls.http2 => {
+            let note = note.and(tls.node.span, "without HTTP/2");
+            reader.note(note.help("leave out `http2 = false`"));
+        }
+        (Protocol::Https, ..) => {}
+        (Protocol::Http, Some(protocol), _) => {
+            let note = note.and(protocol.node.span, "what they speak");
+            reader.note(note.help("write `protocol = \"h2c\"` or `\"https\"`"));
+        }
+        (Protocol::Http, None, _) => {
+            reader.note(note.help("add `protocol = \"h2c\"` or `\"https\"`"));
+        }
+    }
 }
 
 /// A server as `proxy` has it: with a scheme or without.

@@ -53,9 +53,9 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         .unwrap_or(false);
     let timeout = limits::overrides(reader, &table);
     let traffic = traffic::traffic(reader, &table, book);
-    let (door, plain, hsts) = tls::door(reader, &table);
+    let (written, plain, hsts) = tls::written(reader, &table);
     let host = host?;
-    reader.doors.push(door);
+    reader.written.push(written);
     Some(Site {
         host,
         aliases,

@@ -16,7 +16,7 @@ use crate::tree::Value;
 
 /// What a site says of TLS, before anyone knows where it listens.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Written {
     pub(crate) tls: Asked,
     /// Where `plain` and `hsts` stand, if they do.
     pub(crate) plain: Option<Span>,
@@ -66,15 +66,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
 const MAX_AGE_DAYS_MAX: u64 = 50 * 365;
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// Reads the three keys of a site: the door, for the checks, and what is sure already.
-pub(crate) fn door(reader: &mut Reader, table: &Fields<'_>) -> (Door, Plain, Option<Hsts>) {
+/// Reads the three keys of a site: what is written, for the checks, and what is sure already.
+pub(crate) fn written(reader: &mut Reader, table: &Fields<'_>) -> (Written, Plain, Option<Hsts>) {
     let tls = match table.get("tls") {
         Some(field) => tls(reader, &field),
         None => Asked::Nothing,
     };
     let plain = table.get("plain");
     let hsts = table.get("hsts");
-    let door = Door {
+    let written = Written {
         tls,
         plain: plain.map(|field| field.name),
         hsts: hsts.map(|field| field.name),
@@ -84,7 +84,7 @@ pub(crate) fn door(reader: &mut Reader, table: &Fields<'_>) -> (Door, Plain, Opt
         _ => Plain::Redirect,
     };
     let hsts = hsts.and_then(|field| self::hsts(reader, &field));
-    (door, plain, hsts)
+    (written, plain, hsts)
 }
 
 fn tls(reader: &mut Reader, field: &Field<'_>) -> Asked {

@@ -13,6 +13,7 @@ use croupier_http::{
 };
 use croupier_net::{
     Local,
+    h2::H2Limits,
     origin::{
         OriginConn,
         h1::{OriginLimits, RequestLine},
@@ -42,6 +43,15 @@ const LIMITS: OriginLimits = OriginLimits {
         line_bytes: 1 << 10,
         trailer_bytes: 8 << 10,
         trailers: 16,
+    },
+    // Authorities are spoken to in HTTP/1.1.
+    h2: H2Limits {
+        streams: 1,
+        requests: 1,
+        window: 1 << 16,
+        stream_window: 1 << 16,
+        resets: 16,
+        control_frames: 100,
     },
 };
 const AGENT: &str = concat!("croupier/", env!("CARGO_PKG_VERSION"));

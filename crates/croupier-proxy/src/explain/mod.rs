@@ -213,6 +213,7 @@ fn incoming(plan: &Plan, question: &Question<'_>) -> Result<Incoming, Fault> {
         scheme: question.scheme,
         secure: None,
         peer_ip: question.client,
+        peer_port: 0,
         client_ip: question.client,
         is_trusted: plan.trusted.holds_peer(question.client),
         request_id: RequestIds::new(0).next(0),

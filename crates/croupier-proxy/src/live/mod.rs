@@ -5,12 +5,13 @@
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
-//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for; `doors`,
-//! `handshakes` and [`offers`] are the front door's; [`certs`] are the certificates that sites
-//! show, `wants` the names that wait for one.
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for,
+//! `manners` how servers are spoken to; `doors`, `handshakes` and [`offers`] are the front door's;
+//! [`certs`] are the certificates that sites show, `wants` the names that wait for one.
 
 mod doors;
 mod handshakes;
+mod manners;
 mod names;
 
 pub mod certs;
@@ -52,6 +53,7 @@ pub use certs::{Certs, Pending};
 pub use doors::{Door, Doors, Refused};
 pub use handshakes::{Handshake, Handshakes};
 pub use health::{Rank, Reason, State};
+pub use manners::{Greeting, Manners, Speech, Spoken, Tls};
 pub use names::{Found, Name, NamedAddress, Names, Source};
 use offers::Offers;
 pub use pool::LivePool;
@@ -76,6 +78,8 @@ pub struct Live {
     pub names: Names,
     /// What sites show, and what proves that names are ours.
     pub certs: Certs,
+    /// How pools' servers are spoken to.
+    pub manners: Manners,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -96,6 +100,7 @@ impl Live {
             offers: Offers::default(),
             names: Names::default(),
             certs: Certs::default(),
+            manners: Manners::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),

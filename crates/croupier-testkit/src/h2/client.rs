@@ -336,6 +336,12 @@ impl Client {
         }
     }
 
+    /// How much of its table the proxy's encoder uses.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.heard.decoder.table_bytes()
+    }
+
     /// Bytes that have left.
     #[must_use]
     pub fn bytes_sent(&self) -> u64 {
@@ -372,7 +378,7 @@ impl Client {
         }
         while let Some(frame) = self.link.frame() {
             if let Err(flaw) = self.heard.hear(&frame) {
-                self.flaw.get_or_insert(format!("{frame}: {flaw}"));
+                self.note_flaw(format!("{frame}: {flaw}"));
             }
             self.react(&frame);
         }
@@ -394,9 +400,9 @@ impl Client {
                 self.queue(&Frame::raw(kind::PING, flag::ACK, 0, &frame.payload));
             }
             kind::WINDOW_UPDATE => {
-                if !self.sending.grow(frame.stream, frame.number_at(0)) {
-                    self.flaw
-                        .get_or_insert(format!("{frame}: too large a window"));
+                let fits = self.sending.grow(frame.stream, frame.number_at(0));
+                if !fits {
+                    self.note_flaw(format!("{frame}: too large a window"));
                 }
             }
             kind::DATA if !frame.payload.is_empty() => {
@@ -431,6 +437,12 @@ impl Client {
         }
         self.link.note(format!(">> {frame}"));
         self.link.waiting.extend(frame.encode());
+    }
+
+    /// The first one counts.
+    fn note_flaw(&mut self, flaw: String) {
+        self.link.note(format!("-- {flaw}"));
+        self.flaw.get_or_insert(flaw);
     }
 
     /// Fails when the proxy said what it must not.

@@ -36,7 +36,7 @@ pub(super) struct Heard {
     /// What the proxy may send us.
     pub(super) receiving: Windows,
     pub(super) keeps_bodies: bool,
-    decoder: Decoder,
+    pub(super) decoder: Decoder,
     /// Our settings that the proxy has not acknowledged.
     pending: VecDeque<Vec<(u16, u32)>>,
     frame_max: usize,

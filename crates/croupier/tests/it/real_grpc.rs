@@ -4,6 +4,7 @@ use std::path::Path;
 
 use croupier_testkit::{
     Exit, closed_address,
+    tls::Authority,
     tools::{self, Program},
 };
 
@@ -93,7 +94,7 @@ fn a_timeout_goes_on_shortened_by_what_was_spent_waiting() {
     };
     let one_place = format!(
         "[pool.table]\nservers = [{{ address = \"{address}\", max_requests = 1 }}]\n\
-         protocol = \"h2c\"\nqueue = {{ timeout = \"20s\" }}"
+         protocol = \"h2c\"\nqueue = {{ time = \"20s\" }}"
     );
     let front = front_with("", &one_place, "pool = \"table\"");
     let Some(exit) = call(&front, Over::Tls, &["remaining", "endless", "held"]) else {
@@ -124,18 +125,8 @@ fn the_proxy_s_own_limit_is_what_a_server_is_told_when_it_is_less() {
 
 #[test]
 fn a_fault_is_told_in_the_words_of_grpc() {
-    let Some((server, address)) = python_server("grpc_server.py", &[]) else {
-        return;
-    };
-    let front = front_with(
-        "",
-        &format!(
-            "[pool.away]\nservers = [\"{}\"]\nprotocol = \"h2c\"\nretry = false\nqueue = false\n\n\
-             [pool.table]\nservers = [\"{address}\"]\nprotocol = \"h2c\"\n\n",
-            closed_address()
-        ),
-        "routes = [{ headers = { x-suit = \"hearts\" }, pool = \"table\" }, { pool = \"away\" }]",
-    );
+    let nowhere = closed_address().to_string();
+    let front = table(&nowhere, "retry = false\nqueue = { requests = 0 }");
     for over in [Over::Plain, Over::Tls] {
         let Some(exit) = call(&front, over, &["fault"]) else {
             return;
@@ -146,7 +137,6 @@ fn a_fault_is_told_in_the_words_of_grpc() {
             "{over:?}"
         );
     }
-    drop(server);
     for (site, expected) in [
         ("deny = 403", "PERMISSION_DENIED proxy.denied: "),
         ("deny = 401", "UNAUTHENTICATED proxy.denied: "),
@@ -229,13 +219,13 @@ fn a_deadline_is_kept_for_a_client_that_does_not() {
 /// A server with a certificate of its own, over TLS and HTTP/2.
 #[test]
 fn calls_pass_to_a_server_over_tls() {
-    let authority = croupier_testkit::authority::Authority::new("an authority of the inside");
-    let shown = authority.certificate(&["table.internal"]);
+    let authority = Authority::new("an authority of the inside");
+    let shown = authority.issue(&["table.internal"]);
     let folder = std::env::temp_dir().join(format!("croupier-grpc-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = |name: &str| folder.join(name);
     std::fs::write(path("ca.pem"), authority.pem()).unwrap();
-    std::fs::write(path("chain.pem"), shown.chain).unwrap();
+    std::fs::write(path("chain.pem"), shown.certificate).unwrap();
     std::fs::write(path("key.pem"), shown.key).unwrap();
     let files: [&Path; 2] = [&path("chain.pem"), &path("key.pem")];
     let server = python_server("grpc_server.py", &files);

@@ -9,6 +9,7 @@ use std::{
 
 use croupier_testkit::{
     Exit, Proxy,
+    tls::Authority,
     tools::{self, Program},
 };
 
@@ -30,11 +31,11 @@ pub(crate) struct Front {
 /// Lines of `[server]`, tables before the site, and lines of the site.
 pub(crate) fn front_with(server: &str, tables: &str, site: &str) -> Front {
     let launch = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"));
-    let authority = croupier_testkit::authority::Authority::new("an authority of this test");
-    let shown = authority.certificate(&["localhost", "127.0.0.1"]);
+    let authority = Authority::new("an authority of this test");
+    let shown = authority.issue(&["localhost", "127.0.0.1"]);
     let proxy = launch
         .file("ca.pem", authority.pem())
-        .file("site.pem", shown.chain)
+        .file("site.pem", shown.certificate)
         .file("site.key", shown.key)
         .start(&format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\nmetrics = \"127.0.0.1:0\"\n{server}\n\n{tables}\n\n\

@@ -201,7 +201,7 @@ fn strictly_lawful(
 }
 
 /// Written again with our framing, the request reads as the same request.
-fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful) {
+pub fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful) {
     let host = match target.authority.as_str() {
         "" => "server.example",
         host => host,

@@ -316,6 +316,14 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         trailers: limits.trailers,
     };
     let connections = limits.connections.unwrap_or(connections);
+    let h2 = H2Limits {
+        streams: small(limits.h2_streams),
+        requests: small(limits.h2_requests),
+        window: small(limits.h2_window),
+        stream_window: small(limits.h2_stream_window),
+        resets: limits.h2_resets,
+        control_frames: small(limits.h2_control_frames),
+    };
     LimitsPlan {
         client: ClientLimits {
             head: HeadLimits {
@@ -328,14 +336,7 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
             head_time: config.timeouts.client_head.duration(),
             idle_time: config.timeouts.client_idle.duration(),
         },
-        h2: H2Limits {
-            streams: small(limits.h2_streams),
-            requests: small(limits.h2_requests),
-            window: small(limits.h2_window),
-            stream_window: small(limits.h2_stream_window),
-            resets: limits.h2_resets,
-            control_frames: small(limits.h2_control_frames),
-        },
+        h2,
         origin: OriginLimits {
             head: HeadLimits {
                 head_bytes: limits.response_head_bytes,
@@ -344,6 +345,7 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
                 field_bytes: limits.response_head_bytes,
             },
             chunks,
+            h2,
         },
         interim_responses: u32::try_from(limits.interim_responses).unwrap_or(u32::MAX),
         body_bytes: limits.body_bytes,

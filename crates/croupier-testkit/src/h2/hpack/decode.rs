@@ -56,7 +56,7 @@ impl Decoder {
         let known = |table: &Table, index: usize| {
             table
                 .get(index)
-                .ok_or(format!("nothing has the index {index}"))
+                .ok_or_else(|| format!("nothing has the index {index}"))
         };
         if first & 0x80 != 0 {
             let index = reader.integer(7)?;
@@ -74,8 +74,9 @@ impl Decoder {
         Ok((name, value))
     }
 
-    #[cfg(test)]
-    pub(super) fn table_bytes(&self) -> usize {
+    /// Bytes that the peer's lines take in the dynamic table, with 32 for each (4.1).
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
         self.table.bytes()
     }
 }

@@ -85,7 +85,6 @@ impl Table {
     }
 
     /// Bytes in use, with 32 for each entry (4.1).
-    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
