@@ -60,6 +60,7 @@ mod real_grpc;
 mod real_nghttp;
 mod real_tools;
 mod real_websockets;
+
 mod h2_bodies;
 mod h2_drain;
 mod h2_fields;
@@ -72,8 +73,8 @@ mod h2_spec_frames;
 mod h2_spec_messages;
 mod h2_websocket;
 
-mod cli;
 mod acme;
 mod certificates;
+mod cli;
 mod demo;
 mod examples;
