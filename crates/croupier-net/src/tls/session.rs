@@ -150,6 +150,9 @@ impl Session {
 
     /// Room for ciphertext; empty when a record can not be this long.
     pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.input.is_smaller_than(self.size) {
+            self.input.widen(&self.local.buffers);
+        }
         self.input.room(self.size, &self.local.buffers)
     }
 

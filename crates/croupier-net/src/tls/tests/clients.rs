@@ -202,7 +202,8 @@ fn nothing_that_can_not_be_read_lets_anybody_in() {
     let no_list = b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n".to_vec();
     let cut = list(&guild, 1, 2050);
     let cut = cut[..cut.len() - 30].to_vec();
-    let cases: Vec<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = vec![
+    type Pems = Vec<Vec<u8>>;
+    let cases: Vec<(Pems, Pems)> = vec![
         (vec![], vec![]),
         (vec![vec![]], vec![]),
         (vec![guild.pem(), b"no PEM at all".to_vec()], vec![]),

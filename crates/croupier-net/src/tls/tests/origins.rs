@@ -187,6 +187,46 @@ fn why_an_origin_is_not_believed_is_said() {
 }
 
 #[test]
+fn a_certificate_that_was_given_is_believed_though_it_is_an_authoritys() {
+    worker(async |local| {
+        let alone = |until| {
+            let mut asked = params(&["a.example"]);
+            asked.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            asked.not_after = date_time_ymd(until, 1, 1);
+            let key = KeyPair::generate().unwrap();
+            Pem {
+                chain: asked.self_signed(&key).unwrap().pem(),
+                key: key.serialize_pem(),
+            }
+        };
+        let given = |pem: &Pem| OriginTerms {
+            ca: vec![pem.both().0],
+            ..believing(&Ca::new("house"))
+        };
+        let (good, old, other) = (alone(2050), alone(2002), alone(2050));
+        let cases = [
+            (given(&good), "a.example", &good, None),
+            (
+                given(&good),
+                "b.example",
+                &good,
+                Some(TlsFailure::WrongName),
+            ),
+            (given(&old), "a.example", &old, Some(TlsFailure::Expired)),
+            (
+                given(&good),
+                "a.example",
+                &other,
+                Some(TlsFailure::AuthorityAsPeer),
+            ),
+        ];
+        for (terms, name, shown, expected) in cases {
+            assert_eq!(failure(&local, &terms, name, shown).await, expected);
+        }
+    });
+}
+
+#[test]
 fn an_origin_that_does_not_speak_tls_is_told_apart() {
     worker(async |local| {
         let ca = Ca::new("house");
