@@ -6,5 +6,6 @@ mod clients;
 mod hellos;
 mod kit;
 mod origins;
+mod pieces;
 mod resuming;
 mod streams;

@@ -453,3 +453,42 @@ fn an_idle_connection_is_quiet_even_when_tickets_come() {
         assert!(origin.into_spare().is_none());
     });
 }
+
+#[test]
+fn a_tunnel_carries_everything_through_small_buffers_and_ends_on_both_sides() {
+    worker(async |local| {
+        let body = noise(1 << 20);
+        let mut ends = Vec::new();
+        let mut fars = Vec::new();
+        for _ in 0..2 {
+            let (near, far) = pair_with(Some(4096)).await;
+            let (near, far) = joined_over(&local, near, far, &TLS13).await;
+            ends.push(OriginConn::new(near, &local, &LIMITS));
+            fars.push(far);
+        }
+        let mut fars = fars.into_iter().map(|far| {
+            let body = body.clone();
+            tokio::task::spawn_local(async move {
+                let (mut from, mut to) = tokio::io::split(far);
+                let sending = async {
+                    to.write_all(&body).await.unwrap();
+                    to.shutdown().await.unwrap();
+                };
+                let mut got = Vec::new();
+                let reading = from.read_to_end(&mut got);
+                let ((), count) = tokio::join!(sending, reading);
+                assert_eq!(count.unwrap(), body.len());
+                assert!(got == body);
+            })
+        });
+        let (one, other) = (fars.next().unwrap(), fars.next().unwrap());
+        let [client, origin] = &mut ends[..] else {
+            panic!("two")
+        };
+        let mut tunnel = crate::tunnel::Tunnel::new(client, origin);
+        poll_fn(|cx| tunnel.poll_run(cx)).await.unwrap();
+        assert_eq!(tunnel.moved, (1 << 20, 1 << 20));
+        one.await.unwrap();
+        other.await.unwrap();
+    });
+}
