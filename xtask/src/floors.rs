@@ -54,22 +54,35 @@ const CRATES: [(&str, Names); 10] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 18] = [
+const DEPENDENCIES: [(&str, Names); 31] = [
     ("annotate-snippets", &["croupier-config"]),
+    // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
+    ("aws-lc-rs", &["croupier-net"]),
+    ("bytes", &["croupier-net"]),
     ("clap", &["croupier"]),
     (
         "fastrand",
-        &["croupier-telemetry", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-telemetry",
+            "croupier-net",
+            "croupier-proxy",
+            "croupier-control",
+        ],
     ),
     ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
+    ("h2", &["croupier-net"]),
     ("hickory-resolver", &["croupier-control"]),
+    ("http", &["croupier-net"]),
     ("httparse", &["croupier-http"]),
     ("httpdate", &["croupier-http"]),
     // Nothing uses it: this version keeps the tables of Unicode names out of the build.
     ("idna_adapter", &["croupier-control"]),
+    ("instant-acme", &["croupier-control"]),
     ("ipnet", &["croupier-config", "croupier-proxy"]),
     ("memchr", &["croupier-http", "croupier-net"]),
     ("mimalloc", &["croupier"]),
+    ("ppp", &["croupier-net"]),
+    ("rcgen", &["croupier-control", "croupier-testkit"]),
     ("regex", &["croupier-config", "croupier-proxy"]),
     (
         "rustix",
@@ -80,7 +93,13 @@ const DEPENDENCIES: [(&str, Names); 18] = [
             "xtask",
         ],
     ),
-    ("serde_json", &["croupier-config", "croupier-proxy"]),
+    // The bench's handshakes.
+    ("rustls", &["croupier-net", "croupier-testkit", "xtask"]),
+    ("rustls-platform-verifier", &["croupier-net"]),
+    (
+        "serde_json",
+        &["croupier-config", "croupier-proxy", "croupier-control"],
+    ),
     ("siphasher", &["croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
@@ -92,7 +111,11 @@ const DEPENDENCIES: [(&str, Names); 18] = [
             "xtask", // the bench's relay
         ],
     ),
+    ("tokio-rustls", &["croupier-net"]),
     ("toml", &["croupier-config"]),
+    ("webpki", &["croupier-net"]),
+    ("webpki-roots", &["croupier-net"]),
+    ("x509-parser", &["croupier-net"]),
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
@@ -105,7 +128,7 @@ const FOR_TESTS: [&str; 5] = [
 ];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 21] = [
     "run",     // a worker thread's body
     "life",    // the story
     "explain", // the story told without living it
@@ -115,6 +138,7 @@ const MODULES: [&str; 20] = [
     "policy", // judges an Incoming
     "edits",  // what is changed in a head in passing
     "page",   // an answer for people
+    "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans

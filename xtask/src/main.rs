@@ -10,6 +10,7 @@ mod ci;
 mod code;
 mod drill;
 mod floors;
+mod handshakes;
 mod load;
 mod machine;
 mod process;
@@ -28,7 +29,7 @@ cargo xtask VERB
 
   ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
   tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
-  bench      Croupier beside nginx and HAProxy; writes bench/results/ (see bench/README.md)
+  bench      Croupier beside nginx, HAProxy and h2o; writes bench/results/ (see bench/README.md)
   drill      servers die in every way; what clients of Croupier and its peers notice (see drills/)
   load       open-loop load: --rate R --connections C --seconds S URL
   syscalls   system calls per proxied request, under strace
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
         // A server of the drill, which is a process of its own.
         Some("origin") => drill::origin::run(rest),
         Some("load") => load::run(rest),
-        Some("relay") => relay::run(rest), // started by `bench`
+        Some("handshakes") => handshakes::run(rest), // started by `bench`
+        Some("relay") => relay::run(rest),           // started by `bench`
         Some("syscalls") => syscalls::run(rest),
         Some("help" | "-h" | "--help") | None => {
             print!("{HELP}");

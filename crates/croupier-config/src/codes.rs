@@ -55,6 +55,8 @@ codes! {
     STATUS "C122" "A status is a number from 100 to 599, and a range of them is written `200-299`.";
     COOKIE "C123" "A cookie's name is a token (RFC 6265, 4.1.1), and its path begins with `/` and has no `;`.";
     SECRET "C124" "A secret is a text of at least 16 bytes, or the file or variable of the environment that holds one.";
+    URL "C125" "A URL here is absolute, has a host, and no more than its key takes.";
+    MAIL "C126" "A contact is a mail address, such as `ops@example.com`.";
 
     NO_SUCH_POOL "C201" "A route refers to a pool that no file defines.";
     DUPLICATE_SITE "C202" "Two sites answer for the same host, so one of them would never be asked.";
@@ -69,6 +71,8 @@ codes! {
     NO_SUCH_NAME "C211" "A test expects a site, route or pool that the config does not have.";
     TEST_FAILED "C212" "A test of the config came out otherwise than it expects.";
     HARDLY_MEANT "C213" "What is written is allowed and hardly meant: beside the rest it has no effect, or works against it.";
+    NO_CERTIFICATE "C214" "The names of a site and the way to its certificate do not fit together: none can come from there for all of them.";
+    CERTIFICATE "C215" "A certificate, its key, or the authorities or revocation lists that clients are checked by can not be used, or not for long.";
 }
 
 /// The code with this id.

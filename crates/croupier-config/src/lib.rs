@@ -17,14 +17,17 @@ pub mod source;
 
 mod check;
 mod files;
+mod front;
 mod keys;
 mod load;
+mod names;
 mod nearest;
 mod read;
 mod syntax;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use front::FrontTls;
 pub use load::load;
 pub use model::Config;
 pub use reference::reference;

@@ -55,57 +55,6 @@ impl Config {
         loader.file(Path::new(name), text.to_owned(), 0);
         loader.finish()
     }
-
-    /// The config of `croupier proxy --from :8080 --to 127.0.0.1:3000`: one site before one pool.
-    ///
-    /// `from` is an address to listen on; a host name in it makes the site answer for that name only. What the
-    /// command line says is written out as a config and read like any other, so its errors look the same.
-    pub fn proxy<S: AsRef<str>>(from: &str, to: &[S]) -> Result<Self, Diagnostics> {
-        let (host, listen) = host_and_listen(from);
-        let to: Vec<String> = to.iter().map(|server| quoted(server.as_ref())).collect();
-        let text = format!(
-            "[server]\nlisten = {}\n\n[site.{}]\nproxy = [{}]\n",
-            quoted(&listen),
-            quoted(&host),
-            to.join(", ")
-        );
-        Self::from_str("<command line>", &text)
-    }
-}
-
-/// What `--from` means: `:8080`, `127.0.0.1:8080`, `unix:/path` listen for every host; `localhost:8080` too, on this
-/// machine only; `app.example.com` or `app.example.com:8080` answers for that host.
-fn host_and_listen(from: &str) -> (String, String) {
-    let any = |listen: &str| ("*".to_owned(), listen.to_owned());
-    if from.starts_with([':', '[']) || from.starts_with("unix:") || from.contains('/') {
-        return any(from);
-    }
-    let (name, port) = from.split_once(':').unwrap_or((from, "80"));
-    if name == "localhost" {
-        return any(&format!("127.0.0.1:{port}"));
-    }
-    let looks_like_address = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if looks_like_address || port.contains(':') {
-        return any(from);
-    }
-    (name.to_owned(), format!(":{port}"))
-}
-
-/// A TOML basic string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                quoted.push('\\');
-                quoted.push(c);
-            }
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[derive(Default, PartialEq, Eq)]
@@ -267,39 +216,7 @@ fn include_list(reader: &mut Reader, tree: &Node) -> Vec<Spanned<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, host_and_listen, load};
-    use crate::model::{Action, Listen};
-    use crate::source::FileId;
-
-    #[test]
-    fn from_the_command_line() {
-        for (from, host, listen) in [
-            (":8080", "*", ":8080"),
-            ("127.0.0.1:8080", "*", "127.0.0.1:8080"),
-            ("[::1]:8080", "*", "[::1]:8080"),
-            ("localhost:8080", "*", "127.0.0.1:8080"),
-            ("unix:/run/c.sock", "*", "unix:/run/c.sock"),
-            ("app.example.com", "app.example.com", ":80"),
-            ("app.example.com:8080", "app.example.com", ":8080"),
-        ] {
-            assert_eq!(host_and_listen(from), (host.to_owned(), listen.to_owned()));
-            Config::proxy(from, &["127.0.0.1:1"]).unwrap();
-        }
-        let config = Config::proxy(":8080", &["127.0.0.1:1", "app:2"]).unwrap();
-        assert_eq!(config.server.listen[0].value, Listen::Port(8080));
-        assert_eq!(config.sites[0].host.span.file, FileId(0));
-        let Action::Pool(pool) = &config.sites[0].routes[0].action else {
-            panic!("no pool")
-        };
-        assert_eq!(config.pool(pool.value).servers.len(), 2);
-        for from in [
-            "", "8080", "http://a", "a\"b:1", "\n", ":x", "1.2.3.4", "::1",
-        ] {
-            Config::proxy(from, &["127.0.0.1:1"]).unwrap_err();
-        }
-        Config::proxy::<&str>(":80", &[]).unwrap_err();
-        Config::proxy(":80", &["http://127.0.0.1:1"]).unwrap_err();
-    }
+    use super::load;
 
     #[test]
     fn what_cannot_be_read_is_said() {

@@ -48,6 +48,9 @@ pub(crate) fn is_required(spec: &Table, key: &Key) -> bool {
         ("balance", "hash"),
         ("split", "pool"),
         ("mirror", "pool"),
+        ("client_auth", "ca"),
+        ("binding", "id"),
+        ("binding", "key"),
         ("[[test]]", "request"),
         ("[[test]]", "expect"),
     ];

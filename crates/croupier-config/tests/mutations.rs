@@ -7,8 +7,8 @@
 
 use std::sync::LazyLock;
 
-use croupier_config::Config;
 use croupier_config::render::Style;
+use croupier_config::{Config, FrontTls};
 use proptest::prelude::{Strategy, any, prop, proptest};
 
 /// Name and text.
@@ -168,7 +168,7 @@ proptest! {
 
     #[test]
     fn any_command_line_is_survived(from in any::<String>(), to in prop::collection::vec(any::<String>(), 0..3)) {
-        if let Err(diagnostics) = Config::proxy(&from, &to) {
+        if let Err(diagnostics) = Config::proxy(&from, &to, FrontTls::Fitting) {
             diagnostics.text(Style::Plain);
         }
     }

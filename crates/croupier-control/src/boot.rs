@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     admin,
+    certs::Certificates,
     checks::Checks,
     discover::Discovery,
     drain,
@@ -150,6 +151,7 @@ pub(crate) struct Control {
     /// What the names in the config stand for.
     pub(crate) discovery: Discovery,
     pub(crate) checks: Checks,
+    pub(crate) certificates: Certificates,
     /// Client connections the process has descriptors for.
     pub(crate) connections: usize,
 }
@@ -238,8 +240,12 @@ async fn start(
     discovery.follow(&config).await;
     let found = discovery.catch_up();
     // Again, with the servers that were found.
-    let plan = Arc::new(plan::build(&config, &live, connections).map_err(BootError::Plan)?);
+    let plan = plan::rebuild(&config, &live, connections, &plan).map_err(BootError::Plan)?;
+    let plan = Arc::new(plan);
     plan.adopt(live.now_ms());
+    // Before the first handshake, so that it finds what is at hand.
+    let mut certificates = Certificates::new(&live);
+    certificates.adopt(&config);
     let workers = Workers::start(count, &live, &plan, logs.access())?;
     workers.listen(sockets).await;
     found.tell();
@@ -258,6 +264,7 @@ async fn start(
         admin,
         discovery,
         checks,
+        certificates,
         connections,
     })
 }

@@ -21,9 +21,12 @@ mod discover;
 
 mod checks;
 
+mod certs;
+
 mod logs;
 
 mod admin;
 
 pub use admin::ask;
 pub use boot::{BootError, Exit, Options, Source, Stop, Stopper, run};
+pub use certs::check::{CertificateProblem, check_certificates};

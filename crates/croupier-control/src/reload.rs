@@ -66,8 +66,10 @@ async fn attempt(control: &mut Control) -> Verdict {
     control.discovery.follow(&config).await;
     let found = control.discovery.catch_up();
     // Again, with the servers that were found.
-    let plan = plan::build(&config, &control.live, control.connections).unwrap_or(plan);
+    let rebuilt = plan::rebuild(&config, &control.live, control.connections, &plan);
+    let plan = rebuilt.unwrap_or(plan);
     let report = plan::digest::compare(&control.plan, &plan);
+    control.certificates.adopt(&config);
     install(control, plan, &mut change).await;
     found.tell();
     logs::set_level(&config);
@@ -104,7 +106,8 @@ async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
 /// keeps its connections, marks and counters; nobody calls this a reload.
 pub(crate) async fn follow_names(control: &mut Control) {
     let found = control.discovery.catch_up();
-    let built = plan::build(&control.config, &control.live, control.connections).and_then(|plan| {
+    let (config, connections) = (&control.config, control.connections);
+    let built = plan::rebuild(config, &control.live, connections, &control.plan).and_then(|plan| {
         let change = control.listeners.compare(&plan, control.workers.len());
         Ok((plan, change.map_err(|error| error.to_string())?))
     });

@@ -23,7 +23,7 @@ pub use fields::{Field, Fields};
 pub use head::{Framed, RequestHead, ResponseHead, Version};
 pub use method::Method;
 pub use names::{Name, NameSet};
-pub use target::Target;
+pub use target::{Scheme, Target};
 
 /// How the end of a body is found (RFC 9112 section 6). Decided once, in `h1::framing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

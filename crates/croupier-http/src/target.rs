@@ -18,6 +18,35 @@ pub enum Form {
     Asterisk,
 }
 
+/// The scheme of what a connection carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    #[default]
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The word before the colon.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that is meant when none is written.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 /// A target in normal form. All buffers are kept across uses.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
@@ -42,11 +71,17 @@ pub enum TargetError {
 }
 
 impl Target {
-    /// Reads a request target. The authority is filled only by the absolute form.
+    /// Reads a request target that came over a connection of `scheme`. The authority is filled
+    /// only by the absolute form.
     ///
     /// # Errors
     /// When the form is not legal for the method, or a part of it is malformed.
-    pub fn read(&mut self, method: Method, bytes: &[u8]) -> Result<(), TargetError> {
+    pub fn read(
+        &mut self,
+        scheme: Scheme,
+        method: Method,
+        bytes: &[u8],
+    ) -> Result<(), TargetError> {
         self.clear();
         if bytes == b"*" {
             if method != Method::Options {
@@ -59,7 +94,7 @@ impl Target {
         let rest = if bytes.first() == Some(&b'/') {
             bytes
         } else {
-            self.read_absolute(bytes)?
+            self.read_absolute(scheme, bytes)?
         };
         let (path, query) = match memchr::memchr(b'?', rest) {
             Some(mark) => (&rest[..mark], Some(&rest[mark + 1..])),
@@ -82,22 +117,23 @@ impl Target {
     }
 
     /// Reads scheme and authority, returns the rest.
-    fn read_absolute<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], TargetError> {
-        const HTTP: &[u8] = b"http://";
-        let Some(scheme) = bytes.get(..HTTP.len()) else {
-            return Err(TargetError::Form);
+    fn read_absolute<'a>(
+        &mut self,
+        scheme: Scheme,
+        bytes: &'a [u8],
+    ) -> Result<&'a [u8], TargetError> {
+        let behind = |prefix: &[u8]| {
+            let (start, rest) = bytes.split_at_checked(prefix.len())?;
+            start.eq_ignore_ascii_case(prefix).then_some(rest)
         };
-        if !scheme.eq_ignore_ascii_case(HTTP) {
-            let secure = bytes
-                .get(..8)
-                .is_some_and(|s| s.eq_ignore_ascii_case(b"https://"));
-            return Err(if secure {
-                TargetError::Scheme
-            } else {
-                TargetError::Form
-            });
+        let (written, rest) = match (behind(b"http://"), behind(b"https://")) {
+            (Some(rest), _) => (Scheme::Http, rest),
+            (_, Some(rest)) => (Scheme::Https, rest),
+            (None, None) => return Err(TargetError::Form),
+        };
+        if written != scheme {
+            return Err(TargetError::Scheme);
         }
-        let rest = &bytes[HTTP.len()..];
         let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
         self.authority
             .read(&rest[..end])
@@ -143,12 +179,14 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, Target, TargetError};
+    use super::{Form, Scheme, Target, TargetError};
     use crate::method::Method;
 
     fn read(method: Method, text: &str) -> Result<Target, TargetError> {
         let mut target = Target::default();
-        target.read(method, text.as_bytes()).map(|()| target)
+        target
+            .read(Scheme::Http, method, text.as_bytes())
+            .map(|()| target)
     }
 
     #[test]
@@ -166,6 +204,16 @@ mod tests {
             Some("/a/b")
         );
         assert_eq!(read(Method::Get, "/a.js").unwrap().lenient_path(), None);
+    }
+
+    #[test]
+    fn an_absolute_target_has_the_scheme_of_its_connection() {
+        let mut target = Target::default();
+        let mut read = |scheme, text: &str| target.read(scheme, Method::Get, text.as_bytes());
+        assert_eq!(read(Scheme::Https, "HTTPS://a/x"), Ok(()));
+        assert_eq!(read(Scheme::Https, "http://a/x"), Err(TargetError::Scheme));
+        assert_eq!(read(Scheme::Http, "https://a/x"), Err(TargetError::Scheme));
+        assert_eq!(read(Scheme::Https, "wss://a/x"), Err(TargetError::Form));
     }
 
     #[test]

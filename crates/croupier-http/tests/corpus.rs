@@ -71,6 +71,11 @@ fn h1_responses() {
 }
 
 #[test]
+fn h2_heads() {
+    replay("h2_head", checks::h2_head::check);
+}
+
+#[test]
 fn chunked_bodies() {
     replay("chunked", checks::chunked::check);
 }

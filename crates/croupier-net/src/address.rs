@@ -4,7 +4,11 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    rc::Rc,
+    sync::Arc,
 };
+
+use crate::tls::{accept::Secured, server::Offer};
 
 /// A socket address of either family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,11 +48,23 @@ impl fmt::Display for Address {
     }
 }
 
-/// Who is on the other end of one client connection, and where it reached us.
-#[derive(Clone, Copy, Debug)]
+/// Who is on the other end of one client connection. Where a PROXY header names the client, that
+/// is the peer.
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The peer's IP address in plain form; None over a unix socket.
     pub ip: Option<IpAddr>,
     /// The peer's port; 0 over a unix socket.
     pub port: u16,
+    /// What the handshake came to; None over a plain connection.
+    pub secure: Option<Rc<Secure>>,
+}
+
+/// What a client connection over TLS came to.
+#[derive(Debug)]
+pub struct Secure {
+    /// What was agreed on, and who the client proved to be.
+    pub secured: Secured,
+    /// What was shown, and by whose rules the client was let in.
+    pub offer: Arc<Offer>,
 }

@@ -21,6 +21,12 @@ pub enum NetError {
     Framing(FramingError),
     /// A malformed chunked body.
     Chunk(ChunkError),
+    /// The server says that it did not look at the request (RFC 9113 section 8.7).
+    Unprocessed,
+    /// The peer gave one exchange up, not the connection.
+    Reset,
+    /// The peer breaks the rules of its protocol, or speaks another.
+    Protocol(&'static str),
     /// A handshake failed.
     Tls(TlsFailure),
     /// The operating system said so.
@@ -42,6 +48,9 @@ impl fmt::Display for NetError {
             Self::Head(error) => f.write_str(error.sentence()),
             Self::Framing(error) => f.write_str(error.sentence()),
             Self::Chunk(error) => f.write_str(error.sentence()),
+            Self::Unprocessed => f.write_str("the server did not look at the request"),
+            Self::Reset => f.write_str("the exchange was reset"),
+            Self::Protocol(sentence) => f.write_str(sentence),
             Self::Tls(failure) => f.write_str(failure.sentence()),
             Self::Io(error) => error.fmt(f),
         }

@@ -139,7 +139,14 @@ impl Listener {
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Transport::Unix(stream), Peer { ip: None, port: 0 }))
+                Ok((
+                    Transport::Unix(stream),
+                    Peer {
+                        ip: None,
+                        port: 0,
+                        secure: None,
+                    },
+                ))
             }
         }
     }
@@ -149,5 +156,6 @@ fn peer(address: SocketAddr) -> Peer {
     Peer {
         ip: Some(croupier_http::rules::forwarded::plain(address.ip())),
         port: address.port(),
+        secure: None,
     }
 }

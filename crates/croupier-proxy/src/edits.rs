@@ -72,6 +72,13 @@ impl Edits {
         self.drop_others.iter().any(|name| field.is_named(name))
     }
 
+    /// Is a line of this name, outside the table, to be dropped?
+    #[must_use]
+    pub fn drops_named(&self, name: &[u8]) -> bool {
+        let mut others = self.drop_others.iter();
+        others.any(|other| other.eq_ignore_ascii_case(name))
+    }
+
     /// Does any line carry this table name?
     #[must_use]
     pub fn writes(&self, name: Name) -> bool {

@@ -9,7 +9,8 @@ use crate::{
     fault::{Code, Fault},
     incoming::{Incoming, UNKNOWN},
     live::Server,
-    plan::{Plan, RouteId, RoutePlan, Times, Way},
+    plan::{Plan, RouteId, RoutePlan, SitePlan, Times, Way},
+    router::host::SiteId,
     worker::{Installed, Worker},
 };
 
@@ -19,6 +20,8 @@ pub(crate) struct Exchange {
     pub(crate) worker: Rc<Worker>,
     pub(crate) installed: Rc<Installed>,
     pub(crate) incoming: Incoming,
+    /// The site of its host, once that is known.
+    pub(crate) site: Option<SiteId>,
     pub(crate) route: Option<RouteId>,
     /// Which of the route's ways it goes, once that is known.
     pub(crate) way: Option<usize>,
@@ -73,13 +76,16 @@ impl Exchange {
     ) -> Self {
         let (began, unix_ms) = worker.last_moment();
         let peer_ip = conn.peer().ip;
+        let secure = conn.peer().secure.clone();
         let incoming = Incoming {
             head: worker.local.lend_request(),
             target: worker.lend_target(),
             lawful: UNKNOWN,
             listener,
-            scheme: "http",
+            scheme: if secure.is_some() { "https" } else { "http" },
+            secure,
             peer_ip,
+            peer_port: conn.peer().port,
             client_ip: peer_ip,
             is_trusted: installed.plan.trusted.holds_peer(peer_ip),
             request_id: worker.next_id(unix_ms),
@@ -93,6 +99,7 @@ impl Exchange {
             worker: Rc::clone(worker),
             installed,
             incoming,
+            site: None,
             route: None,
             way: None,
             tally: Tally::default(),
@@ -107,6 +114,18 @@ impl Exchange {
     /// The route that took it, once that is known.
     pub(crate) fn route_plan(&self) -> Option<&RoutePlan> {
         self.route.map(|id| self.installed.plan.route(id))
+    }
+
+    /// The site of its host; as long as that is not known, that of the connection's handshake.
+    pub(crate) fn site_plan(&self) -> Option<&SitePlan> {
+        let plan = self.plan();
+        let site = self.site.or_else(|| {
+            let secure = self.incoming.secure.as_deref()?;
+            let listener = plan.listeners.get(self.incoming.listener)?;
+            let tls = listener.tls.as_ref()?;
+            Some(tls.find(secure.secured.name.as_deref(), None))
+        });
+        site.map(|site| &plan.sites[site.0])
     }
 
     /// The way to its pool, once that is known.

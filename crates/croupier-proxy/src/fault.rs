@@ -71,6 +71,7 @@ faults! {
     ClientBodyTimeout      "client.body.timeout"        408 Never  Info   "the request body stopped arriving";
     ClientSendTimeout      "client.send.timeout"          0 Never  Info   "the client stopped taking the answer";
     ClientGone             "client.gone"                  0 Never  Info   "the client left before the answer was complete";
+    ProxyMisdirected       "proxy.misdirected"          421 Never  Info   "the connection was made for another host";
     ProxySiteNone          "proxy.site.none"            404 Never  Debug  "no site answers for this host";
     ProxyRouteNone         "proxy.route.none"           404 Never  Debug  "no route of the site matches";
     ProxyDenied            "proxy.denied"               403 Never  Debug  "a rule of the site denies this request";
@@ -87,6 +88,9 @@ faults! {
     OriginConnectTimeout   "origin.connect.timeout"     504 Elsewhere    Warn  "the server did not accept in time";
     OriginConnectFailed    "origin.connect.failed"      502 Elsewhere    Warn  "the server could not be reached";
     OriginReusedClosed     "origin.reused.closed"       502 Afresh       Debug "an idle connection was closed as it was used";
+    OriginTls              "origin.tls"                 502 Elsewhere    Warn  "the server and the proxy could not agree on TLS";
+    OriginUnprocessed      "origin.unprocessed"         502 Elsewhere    Debug "the server said that it did not look at the request";
+    OriginWebsocket        "origin.websocket"           502 Never        Warn  "the server speaks HTTP/2 without WebSockets (RFC 8441)";
     OriginClosed           "origin.closed"              502 IfRepeatable Warn  "the server closed without an answer";
     OriginReset            "origin.reset"               502 IfRepeatable Warn  "the server reset the connection before its answer";
     OriginHeadTimeout      "origin.head.timeout"        504 IfRepeatable Warn  "the server sent no answer in time";

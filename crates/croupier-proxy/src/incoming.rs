@@ -1,11 +1,12 @@
 //! The request as received, who sent it, and what the record wants to know of it.
 
-use std::{net::IpAddr, time::Instant};
+use std::{net::IpAddr, rc::Rc, time::Instant};
 
 use croupier_http::{
     BodyLen, RequestHead, Target,
     rules::inspect::{Lawful, Listed},
 };
+use croupier_net::address::Secure;
 use croupier_telemetry::{RequestId, Traceparent};
 
 /// A request on its way in: all that a stage or policy may see of it.
@@ -21,8 +22,12 @@ pub struct Incoming {
     pub listener: usize,
     /// `http` or `https`.
     pub scheme: &'static str,
+    /// What the connection's handshake came to; None over a plain one.
+    pub secure: Option<Rc<Secure>>,
     /// The peer of the connection; None over a unix socket.
     pub peer_ip: Option<IpAddr>,
+    /// Its port; 0 over a unix socket.
+    pub peer_port: u16,
     /// The client: the peer, or whom trusted proxies name.
     pub client_ip: Option<IpAddr>,
     /// Is the peer a proxy of ours?

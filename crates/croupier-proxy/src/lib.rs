@@ -15,6 +15,7 @@ pub mod router;
 
 mod answer;
 mod edits;
+mod grpc;
 mod relay;
 
 mod exchange;

@@ -17,7 +17,11 @@ use crate::{
     answer::Answer,
     exchange::{Begun, Exchange},
     fault::Fault,
-    stage::{admit, deliver, fetch, inspect, rescue, route},
+    stage::{
+        admit, deliver, fetch,
+        greet::{self, Greeted, Http2},
+        inspect, rescue, route, secure,
+    },
     worker::{
         Worker,
         entrance::Entrance,
@@ -37,16 +41,22 @@ pub(crate) fn connection(
     seat: Seat,
 ) -> impl Future<Output = ()> {
     async move {
+        let mut seat = seat;
         let mut client = ClientStream::H1(conn);
-        // `is_next` ends when the client leaves, falls idle, or when this worker drains.
-        while client.is_next(w.client_times()).await {
-            if let ClientStream::H1(conn) = &client
-                && conn.begins_http2()
-            {
-                return Box::pin(multiplexed(w, entrance, client, seat)).await;
+        match greet::run(&w, &entrance, &mut client, &mut seat).await {
+            // `is_next` ends when the client leaves, falls idle, or when this worker drains.
+            Greeted::Http1 => {
+                while client.is_next(w.client_times()).await {
+                    // Boxed, so that an idle connection is as small as what it waits with.
+                    Box::pin(exchange(&w, &mut client, &entrance)).await;
+                }
             }
-            // Boxed, so that an idle connection is as small as what it waits with.
-            Box::pin(exchange(&w, &mut client, &entrance)).await;
+            Greeted::Http2(http2) => {
+                drop(client);
+                return Box::pin(multiplexed(w, entrance, *http2, seat)).await;
+            }
+            Greeted::Silence => {}
+            Greeted::Over => return,
         }
         let (bytes_max, time) = w.drain_limits();
         Box::pin(client.close(bytes_max, time)).await;
@@ -55,14 +65,8 @@ pub(crate) fn connection(
 }
 
 /// One client connection that carries many exchanges at a time.
-async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, client: ClientStream, seat: Seat) {
-    let peer = *client.peer();
-    let ClientStream::H1(conn) = client else {
-        return;
-    };
-    let Some((io, ahead)) = conn.into_parts() else {
-        return;
-    };
+async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, http2: Http2, seat: Seat) {
+    let Http2 { io, ahead, peer } = http2;
     let installed = w.installed();
     let limits = &installed.plan.limits;
     let opening = H2Conn::open(io, ahead, peer, &w.local, &limits.client, &limits.h2);
@@ -71,6 +75,9 @@ async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, client: ClientStream
     };
     drop(installed);
     while let Some(stream) = conn.next(&w.client_limits(), w.send_time()).await {
+        if entrance.is_closed() {
+            conn.end();
+        }
         let (w, entrance) = (Rc::clone(&w), Rc::clone(&entrance));
         spawn::exchange(async move {
             let mut client = ClientStream::H2(Box::new(stream));
@@ -115,7 +122,10 @@ async fn decide(
     // Whatever the verdict: a body that is known to come must not be read as a request.
     conn.expect_body(x.incoming.lawful.body);
     judged?;
-    let id = route::find(&installed.plan, &x.incoming)?;
+    if let Some(answer) = secure::run(x)? {
+        return Ok(answer);
+    }
+    let id = route::find(&installed.plan, x.site, &x.incoming)?;
     x.route = Some(id);
     if let Some(answer) = admit::run(x) {
         return Ok(answer);

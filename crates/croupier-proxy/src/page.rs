@@ -1,5 +1,5 @@
 //! Error pages: small, without version, with the fault's word and the request's id. HTML for
-//! browsers, RFC 9457 JSON for programs that ask for it, else plain text.
+//! browsers, RFC 9457 JSON for programs that ask for it, else plain text; a `grpc-status` for gRPC.
 
 use std::borrow::Cow;
 
@@ -8,6 +8,7 @@ use croupier_http::head::reason;
 use crate::{
     answer::{Bytes, Made},
     fault::{Code, Fault},
+    grpc,
     incoming::Incoming,
 };
 
@@ -23,6 +24,9 @@ enum Form {
 
 /// The page of a fault.
 pub(crate) fn error(incoming: &Incoming, status: u16, fault: Fault) -> Made {
+    if grpc::is_call(&incoming.head.fields) {
+        return grpc::refusal(incoming, status, fault);
+    }
     let title = match reason(status) {
         "" => "Error",
         title => title,

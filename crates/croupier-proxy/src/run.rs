@@ -215,9 +215,11 @@ fn welcome(
 ) {
     let installed = worker.installed();
     let limits = &installed.plan.limits;
+    // Whoever comes through a proxy that names it is counted when that is known.
+    let is_named_later = installed.plan.proxied.holds_peer(accepted.1.ip);
     let door = Door::enter(
         &worker.live,
-        accepted.1.ip,
+        accepted.1.ip.filter(|_| !is_named_later),
         limits.connections,
         limits.connections_per_client,
     );

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use croupier_http::{Name, Version};
+use croupier_net::tls::accept::Secured;
 use croupier_telemetry::{
-    Counter, Finished, MethodLabel, ProtoVersion, Record, RouteSlot, Traceparent,
+    Counter, Finished, MethodLabel, ProtoVersion, Record, RouteSlot, TlsFacts, Traceparent,
 };
 
 use crate::{
@@ -23,9 +24,9 @@ impl Exchange {
     fn count(&self, duration: Duration) {
         let head = &self.incoming.head;
         self.worker.cells.exchange(&Finished {
-            route: self
-                .route_plan()
-                .map_or(RouteSlot::OTHER, |route| route.slot),
+            route: (self.route_plan().map(|route| route.slot))
+                .or_else(|| Some(self.plan().sites[self.site?.0].slot))
+                .unwrap_or(RouteSlot::OTHER),
             method: MethodLabel::of(head.method_bytes()),
             status: self.tally.status,
             version: match head.version {
@@ -50,13 +51,8 @@ impl Exchange {
             return;
         };
         let Incoming { head, target, .. } = &self.incoming;
-        let (site, route) = match self.route {
-            Some(id) => {
-                let site = &self.plan().sites[id.site.0];
-                (site.name.as_str(), site.routes[id.route].name.as_str())
-            }
-            None => ("", ""),
-        };
+        let site = self.site.map(|site| &self.plan().sites[site.0]);
+        let route = self.route_plan();
         let server = self.tally.server.as_deref();
         let raw = head.target_bytes();
         let path = if target.path().is_empty() {
@@ -68,8 +64,8 @@ impl Exchange {
             ts: self.incoming.unix_ms,
             client_ip: self.incoming.client_ip,
             remote_ip: self.incoming.peer_ip,
-            site,
-            route,
+            site: site.map_or("", |site| site.name.as_str()),
+            route: route.map_or("", |route| route.name.as_str()),
             pool: server.map_or("", |server| server.pool.as_str()),
             server: server.map_or("", |server| server.name.as_str()),
             method: head.method_bytes(),
@@ -78,6 +74,8 @@ impl Exchange {
             path,
             query: target.query().unwrap_or_default().as_bytes(),
             proto: head.version.as_str(),
+            tls: (self.incoming.secure.as_deref())
+                .map_or(TlsFacts::NONE, |secure| facts(&secure.secured)),
             status: self.tally.status,
             bytes_in: self.tally.bytes_in,
             bytes_out: self.tally.bytes_out,
@@ -94,5 +92,16 @@ impl Exchange {
             referer: head.fields.get(Name::REFERER).unwrap_or_default(),
             tunnel: self.tally.became == Became::Tunnel,
         });
+    }
+}
+
+fn facts(secured: &Secured) -> TlsFacts<'_> {
+    TlsFacts {
+        version: secured.version,
+        cipher: secured.cipher,
+        group: secured.group,
+        is_resumed: secured.is_resumed,
+        sni: secured.name.as_deref().unwrap_or_default(),
+        client: (secured.client.as_ref()).map_or("", |client| client.subject.as_str()),
     }
 }

@@ -45,6 +45,14 @@ impl Stamp {
         out.extend_from_slice(&text);
     }
 
+    /// `2026-11-23T12:00:00Z`.
+    #[must_use]
+    pub fn utc(&mut self, unix_secs: u64) -> String {
+        let mut out = Vec::new();
+        self.rfc3339(unix_secs, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     /// Appends `2026-11-23T12:00:00Z`.
     pub(crate) fn rfc3339(&mut self, unix_secs: u64, out: &mut Vec<u8>) {
         self.turn_to(unix_secs.min(LAST / 1000));

@@ -30,7 +30,7 @@ pub use cells::{
 pub use date::Stamp;
 pub use events::{Level, event};
 pub use exposition::{Sample, render};
-pub use record::Record;
+pub use record::{Record, TlsFacts};
 pub use request_id::{RequestId, RequestIds};
 pub use table::{Counter, Gauge, Kind, Metric, Spec, reference};
 pub use trace_id::Traceparent;

@@ -36,6 +36,8 @@ pub struct Record<'a> {
     pub query: &'a [u8],
     /// `HTTP/1.1`, `HTTP/2` and so on.
     pub proto: &'a str,
+    /// The client's TLS; empty over a plain connection.
+    pub tls: TlsFacts<'a>,
     /// The status sent to the client; 0 when none was.
     pub status: u16,
     /// Bytes of the request's body.
@@ -68,6 +70,35 @@ pub struct Record<'a> {
     pub tunnel: bool,
 }
 
+/// What a handshake came to.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsFacts<'a> {
+    /// `TLSv1.3` and so on; empty when there is no TLS.
+    pub version: &'a str,
+    /// The cipher suite.
+    pub cipher: &'a str,
+    /// The group of the key exchange.
+    pub group: &'a str,
+    /// Was an earlier session resumed?
+    pub is_resumed: bool,
+    /// The name that the client asked for.
+    pub sni: &'a str,
+    /// The subject of the client's certificate.
+    pub client: &'a str,
+}
+
+impl TlsFacts<'_> {
+    /// A plain connection.
+    pub const NONE: Self = Self {
+        version: "",
+        cipher: "",
+        group: "",
+        is_resumed: false,
+        sni: "",
+        client: "",
+    };
+}
+
 impl Record<'_> {
     /// A record that knows nothing; write what is known over it.
     pub const EMPTY: Self = Self {
@@ -84,6 +115,7 @@ impl Record<'_> {
         path: b"",
         query: b"",
         proto: "",
+        tls: TlsFacts::NONE,
         status: 0,
         bytes_in: 0,
         bytes_out: 0,

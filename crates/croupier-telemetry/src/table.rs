@@ -131,12 +131,28 @@ metrics! {
         "connections" "Client connections accepted.";
     ConnectionsRefused Counter "croupier_connections_refused_total" ["reason"]
         "connections" "Client connections closed at the door.";
+    ConnectionProtocols Counter "croupier_connection_protocols_total" ["protocol", "tls"]
+        "connections" "Client connections by what they speak: http1 or h2, over TLS or not.";
+    ProxyHeaders Counter "croupier_proxy_headers_total" ["result"]
+        "connections" "PROXY headers of listed peers: accepted, local (the peer speaks for itself), missing, malformed or cut.";
+    TlsHandshakes Counter "croupier_tls_handshakes_total" ["version", "resumed"]
+        "handshakes" "TLS handshakes with clients that were completed, by version and by whether an earlier session was resumed.";
+    TlsHandshakeFailures Counter "croupier_tls_handshake_failures_total" ["reason"]
+        "handshakes" "TLS handshakes with clients that failed: closed, alert (the client refused), timeout, limit, not_tls, protocol, incompatible (version or suite), no_protocol (ALPN), nothing_to_show (no certificate yet), client_certificate or internal.";
+    TlsHandshakesActive Gauge "croupier_tls_handshakes_active" []
+        "handshakes" "TLS handshakes with clients under way now.";
+    TlsChallenges Counter "croupier_tls_challenges_total" ["result"]
+        "handshakes" "Handshakes of an ACME authority that looks for a challenge (RFC 8737): answered, or not known.";
     AcceptErrors Counter "croupier_accept_errors_total" []
         "errors" "Errors while accepting a connection, for instance too many open files.";
     Tunnels Gauge "croupier_tunnels" []
         "connections" "Upgraded connections, for instance WebSocket, open now.";
     Bytes Counter "croupier_bytes_total" ["side", "direction"]
         "bytes" "Bytes read (in) and written (out), on the client side and on the origin side.";
+    CertificateExpiry Gauge "croupier_certificate_expiry_timestamp_seconds" ["site", "source"]
+        "unix seconds" "When the certificate that a site shows ends; 0 while it has none. Sources: files, acme, internal.";
+    CertificateRenewals Counter "croupier_certificate_renewals_total" ["source", "result"]
+        "certificates" "Certificates that were read, issued or renewed, and failures to: success or failure.";
     ConfigReloads Counter "croupier_config_reloads_total" ["result"]
         "reloads" "Attempts to load a changed configuration.";
     ConfigLastReload Gauge "croupier_config_last_reload_success_timestamp_seconds" []
@@ -182,6 +198,32 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     RefusedLimit => ConnectionsRefused ["limit"];
     RefusedClientLimit => ConnectionsRefused ["client_limit"];
     RefusedOverload => ConnectionsRefused ["overload"];
+    Http1Plain => ConnectionProtocols ["http1", "false"];
+    Http1Tls => ConnectionProtocols ["http1", "true"];
+    H2Plain => ConnectionProtocols ["h2", "false"];
+    H2Tls => ConnectionProtocols ["h2", "true"];
+    ProxyHeaderAccepted => ProxyHeaders ["accepted"];
+    ProxyHeaderLocal => ProxyHeaders ["local"];
+    ProxyHeaderMissing => ProxyHeaders ["missing"];
+    ProxyHeaderMalformed => ProxyHeaders ["malformed"];
+    ProxyHeaderCut => ProxyHeaders ["cut"];
+    Tls12Full => TlsHandshakes ["1.2", "false"];
+    Tls12Resumed => TlsHandshakes ["1.2", "true"];
+    Tls13Full => TlsHandshakes ["1.3", "false"];
+    Tls13Resumed => TlsHandshakes ["1.3", "true"];
+    TlsFailedClosed => TlsHandshakeFailures ["closed"];
+    TlsFailedTimeout => TlsHandshakeFailures ["timeout"];
+    TlsFailedLimit => TlsHandshakeFailures ["limit"];
+    TlsFailedAlert => TlsHandshakeFailures ["alert"];
+    TlsFailedNotTls => TlsHandshakeFailures ["not_tls"];
+    TlsFailedProtocol => TlsHandshakeFailures ["protocol"];
+    TlsFailedIncompatible => TlsHandshakeFailures ["incompatible"];
+    TlsFailedNoProtocol => TlsHandshakeFailures ["no_protocol"];
+    TlsFailedNothingToShow => TlsHandshakeFailures ["nothing_to_show"];
+    TlsFailedClientCertificate => TlsHandshakeFailures ["client_certificate"];
+    TlsFailedInternal => TlsHandshakeFailures ["internal"];
+    TlsChallengeAnswered => TlsChallenges ["answered"];
+    TlsChallengeUnknown => TlsChallenges ["unknown"];
     AcceptErrors => AcceptErrors [];
     LeasesKept => Leases ["kept"];
     LeasesSpare => Leases ["spare"];
@@ -203,12 +245,19 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     RetryRefusedOff => RetriesRefused ["off"];
     ReloadSuccess => ConfigReloads ["success"];
     ReloadFailure => ConfigReloads ["failure"];
+    CertificateFilesSuccess => CertificateRenewals ["files", "success"];
+    CertificateFilesFailure => CertificateRenewals ["files", "failure"];
+    CertificateAcmeSuccess => CertificateRenewals ["acme", "success"];
+    CertificateAcmeFailure => CertificateRenewals ["acme", "failure"];
+    CertificateInternalSuccess => CertificateRenewals ["internal", "success"];
+    CertificateInternalFailure => CertificateRenewals ["internal", "failure"];
     Panics => Panics [];
 }
 
 plain! { "A level that a worker moves up and down: `cells.gauge(Gauge::X, 1)`." Gauge;
     ActiveRequests => ActiveRequests [];
     Connections => Connections [];
+    TlsHandshakes => TlsHandshakesActive [];
     Tunnels => Tunnels [];
     SpareConnections => SpareConnections [];
 }

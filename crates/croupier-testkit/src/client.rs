@@ -16,6 +16,7 @@ use crate::message::text;
 use crate::response::{self, Response};
 use crate::stream::{Stream, is_timeout};
 use crate::strict::{Broken, Reader};
+use crate::tls::Shaken;
 use crate::wire::{Direction, Transcript};
 
 /// Why there is no response.
@@ -79,6 +80,7 @@ pub struct Client {
     patience: Duration,
     host: String,
     last_method: String,
+    shaken: Option<Shaken>,
 }
 
 impl Client {
@@ -140,6 +142,23 @@ impl Client {
             patience: PATIENCE,
             host: "example.test".into(),
             last_method: String::new(),
+            shaken: None,
+        }
+    }
+
+    pub(crate) fn over_tls(stream: Stream, name: &str, shaken: Shaken) -> Self {
+        let mut client = Self::over(stream, name);
+        client.shaken = Some(shaken);
+        client
+    }
+
+    /// What the handshake came to.
+    #[must_use]
+    #[track_caller]
+    pub fn shaken(&self) -> &Shaken {
+        match &self.shaken {
+            Some(shaken) => shaken,
+            None => panic!("a connection without TLS"),
         }
     }
 
@@ -170,6 +189,7 @@ impl Client {
     pub fn local_address(&self) -> SocketAddr {
         match &*self.stream {
             Stream::Tcp(stream) => stream.local_addr().unwrap(),
+            Stream::Tls(link) => link.socket.local_addr().unwrap(),
             Stream::Unix(_) => panic!("a Unix stream has no address"),
         }
     }

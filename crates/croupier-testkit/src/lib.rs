@@ -32,10 +32,12 @@
 pub mod client;
 pub mod dns;
 pub mod event;
+pub mod h2;
 pub mod load;
 pub mod message;
 pub mod nowhere;
 pub mod origin;
+pub mod pebble;
 mod play;
 pub mod proxy;
 pub mod record;
@@ -43,6 +45,8 @@ pub mod reply;
 pub mod response;
 mod stream;
 mod strict;
+pub mod tls;
+pub mod tools;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};
@@ -56,4 +60,5 @@ pub use proxy::{Exit, Launch, Proxy, Signal};
 pub use record::{ConnectionRecord, Ended, Request, Violation};
 pub use reply::Reply;
 pub use response::{End, Interim, Response};
+pub use tls::{Authority, Issued, Shaken, TlsClient};
 pub use wire::{Direction, Transcript};

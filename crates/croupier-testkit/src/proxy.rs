@@ -61,13 +61,13 @@ struct Output {
 
 /// Lines of one output, growing.
 #[derive(Default)]
-struct Lines {
+pub(crate) struct Lines {
     output: Mutex<Output>,
     changed: Condvar,
 }
 
 impl Lines {
-    fn follow(output: impl Read + Send + 'static) -> Arc<Self> {
+    pub(crate) fn follow(output: impl Read + Send + 'static) -> Arc<Self> {
         let lines = Arc::new(Self::default());
         let kept = Arc::clone(&lines);
         std::thread::spawn(move || {
@@ -87,7 +87,7 @@ impl Lines {
         lines
     }
 
-    fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         lock(&self.output).lines.clone()
     }
 
@@ -97,7 +97,7 @@ impl Lines {
 
     /// The first line from number `from` on that `wanted` holds for; `None` in vain, or at the end
     /// of the output.
-    fn find(
+    pub(crate) fn find(
         &self,
         from: usize,
         timeout: Duration,
@@ -283,7 +283,7 @@ fn values(line: &str, key: &str) -> Vec<String> {
         .collect()
 }
 
-fn wait_exit(child: &mut Child, timeout: Duration) -> Option<Option<i32>> {
+pub(crate) fn wait_exit(child: &mut Child, timeout: Duration) -> Option<Option<i32>> {
     let mut status = None;
     let _ = wait_until(timeout, || {
         status = child.try_wait().ok().flatten();

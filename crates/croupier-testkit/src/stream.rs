@@ -1,4 +1,4 @@
-//! A TCP or Unix stream behind one face, shared between the thread that talks and those that cut.
+//! A TCP, Unix or TLS stream behind one face, shared between the thread that talks and those that cut.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use crate::tls::Link;
+
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Link>),
 }
 
 impl Stream {
@@ -23,14 +26,23 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.shutdown(how),
             Self::Unix(stream) => stream.shutdown(how),
+            Self::Tls(link) => {
+                if how != Shutdown::Read {
+                    link.say_farewell();
+                }
+                link.socket.shutdown(how)
+            }
         }
     }
 
     /// Makes the close that follows a reset: RST at once, unsent bytes thrown away.
     pub(crate) fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        let socket = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(link) => &link.socket,
+            Self::Unix(_) => return,
+        };
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) {
@@ -39,6 +51,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.set_read_timeout(timeout),
             Self::Unix(stream) => stream.set_read_timeout(timeout),
+            Self::Tls(link) => link.socket.set_read_timeout(timeout),
         };
     }
 
@@ -46,6 +59,7 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => stream.set_write_timeout(timeout),
             Self::Unix(stream) => stream.set_write_timeout(timeout),
+            Self::Tls(link) => link.socket.set_write_timeout(timeout),
         };
     }
 
@@ -53,14 +67,19 @@ impl Stream {
         let _ = match self {
             Self::Tcp(stream) => SockRef::from(stream).set_recv_buffer_size(bytes),
             Self::Unix(stream) => SockRef::from(stream).set_recv_buffer_size(bytes),
+            Self::Tls(link) => SockRef::from(&link.socket).set_recv_buffer_size(bytes),
         };
     }
 
     /// Whether the peer has closed, asked without taking bytes. Unix streams cannot be asked.
     pub(crate) fn peer_has_closed(&self, within: Duration) -> bool {
-        let Self::Tcp(stream) = self else {
-            std::thread::sleep(within);
-            return false;
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(link) => return link.has_ended(within),
+            Self::Unix(_) => {
+                std::thread::sleep(within);
+                return false;
+            }
         };
         self.set_read_timeout(Some(within));
         let answer = stream.peek(&mut [0]);
@@ -81,6 +100,7 @@ impl Read for &Stream {
         match self {
             Stream::Tcp(stream) => { stream }.read(buffer),
             Stream::Unix(stream) => { stream }.read(buffer),
+            Stream::Tls(link) => link.read(buffer),
         }
     }
 }
@@ -90,6 +110,7 @@ impl Write for &Stream {
         match self {
             Stream::Tcp(stream) => { stream }.write(bytes),
             Stream::Unix(stream) => { stream }.write(bytes),
+            Stream::Tls(link) => link.write(bytes),
         }
     }
 

@@ -5,11 +5,17 @@
 //! kept. What counts are the ratios of one run.
 //!
 //! - `options.rs`: what was asked for
-//! - `peers.rs`: who takes part, and their configurations
-//! - `wrk.rs`: one run of the load generator
-//! - `scenario.rs`: what is measured, and how
+//! - `peers.rs`: who takes part; `configs.rs`: their configurations; `identity.rs`: the certificate
+//! - `wrk.rs`, `h2load.rs`: one run of a load generator
+//! - `scenario.rs`: what is measured, and how; `idle.rs`: connections that do nothing, of which
+//!   those of `h2.rs` speak HTTP/2
 //! - `report.rs`: medians, tables, bars
 
+mod configs;
+mod h2;
+mod h2load;
+mod identity;
+mod idle;
 mod options;
 pub(crate) mod peers;
 mod report;
@@ -20,6 +26,8 @@ use std::path::PathBuf;
 
 use crate::Outcome;
 use crate::process::{self, Scratch};
+use configs::Front;
+use identity::Identity;
 use options::Options;
 use peers::Origin;
 use report::Report;
@@ -40,6 +48,22 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         ("wrk", "wrk"),
         ("taskset", "util-linux"),
     ])?;
+    let wanted = || {
+        SCENARIOS
+            .iter()
+            .filter(|scenario| options.wants(scenario.name))
+    };
+    if wanted().any(|scenario| scenario.kind.front() != Front::Plain) {
+        // Who is missing is left out.
+        if let Err(why) = process::require(&[("h2load", "nghttp2-client"), ("h2o", "h2o")]) {
+            println!("{why}");
+        }
+    }
+    let scratch = Scratch::create("bench")?;
+    let identity = match wanted().any(|scenario| scenario.kind.front() == Front::Tls) {
+        true => Some(Identity::make(&scratch)?),
+        false => None,
+    };
     raise_descriptor_limit();
     let croupier = match options.has("croupier") {
         true => Some(process::release_binary("croupier")?),
@@ -49,7 +73,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let load = process::release_binary("xtask")?;
     let bench = Bench {
         options,
-        scratch: Scratch::create("bench")?,
+        scratch,
+        identity,
         croupier,
         load,
     };
@@ -68,6 +93,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
 struct Bench {
     options: Options,
     scratch: Scratch,
+    /// Where TLS is measured.
+    identity: Option<Identity>,
     croupier: Option<PathBuf>,
     load: PathBuf,
 }
@@ -82,7 +109,9 @@ impl Bench {
             println!("\n{}: {}", scenario.name, scenario.sentence);
             match scenario.kind {
                 Kind::Closed { .. } => self.closed(scenario, &origin, report)?,
-                Kind::Idle => self.idle(scenario, &origin, report)?,
+                Kind::Streams { .. } => self.streams(scenario, &origin, report)?,
+                Kind::Handshakes(_) => self.handshakes(scenario, &origin, report)?,
+                Kind::Idle(_) => self.idle(scenario, &origin, report)?,
                 Kind::OpenLoop => self.open_loop(scenario, &origin, report)?,
                 Kind::TwoCores => self.two_cores(scenario, report)?,
             }

@@ -6,9 +6,9 @@ pub(super) const HELP: &str = "\
 cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [--seconds N]
 
   --quick     one round of two seconds, and no file
-  --only      only the scenarios whose name contains a word: 128B 64KiB 1MiB connections idle
-              latency two-cores
-  --without   leave out `croupier`, `nginx`, `haproxy`, `relay`, `relay-splice` or `floor`
+  --only      only the scenarios whose name contains a word: h1 h2c h2 tls 128B 64KiB 1MiB
+              connections handshakes idle latency two-cores
+  --without   leave out `croupier`, `nginx`, `haproxy`, `h2o`, `relay`, `relay-splice` or `floor`
   --rounds    how often each measurement is taken, in turn (3)
   --seconds   how long each measurement lasts (5)
 ";

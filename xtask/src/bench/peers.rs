@@ -1,16 +1,23 @@
-//! Who takes part, and with which configuration: each as its own users would set it up to be fast.
+//! Who takes part.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use super::configs::{Front, Setting};
 use super::{Bench, PROXY_CPU, descriptor_limit};
 use crate::Outcome;
 use crate::process::{self, Running, Scratch};
 
+/// The path of the smallest answer.
+pub(super) const SMALL: &str = "/128";
+
 /// The proxies, in the order of the rounds.
-pub(super) const PROXIES: [&str; 3] = ["croupier", "nginx", "haproxy"];
+const PROXIES: [&str; 3] = ["croupier", "nginx", "haproxy"];
+
+/// Where TLS and HTTP/2 are measured: who is known for them, too.
+const FRONT_PROXIES: [&str; 4] = ["croupier", "nginx", "haproxy", "h2o"];
 
 /// The origin: nginx with files of fixed sizes.
 pub(super) struct Origin {
@@ -65,6 +72,7 @@ http {{
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
+    front: Front,
     running: Rc<Running>,
     log: Option<PathBuf>,
 }
@@ -75,6 +83,7 @@ impl Peer {
         Self {
             name: "floor",
             address: origin.address,
+            front: Front::Plain,
             running: Rc::clone(&origin.running),
             log: None,
         }
@@ -99,78 +108,97 @@ impl Peer {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.front.scheme(), self.address)
     }
 }
 
 impl Bench {
-    /// Starts every proxy that takes part, on the proxies' CPU with one worker.
-    pub(super) fn proxies(&self, origin: SocketAddr) -> Outcome<Vec<Peer>> {
-        let names = PROXIES.into_iter().filter(|name| self.options.has(name));
-        names
-            .map(|name| self.proxy(name, PROXY_CPU, 1, origin))
+    /// The names of those who take part when clients come this way.
+    pub(super) fn names(&self, front: Front) -> Vec<&'static str> {
+        let names = match front {
+            Front::Plain => &PROXIES[..],
+            Front::H2c | Front::Tls => &FRONT_PROXIES[..],
+        };
+        // Debian may have no h2o.
+        let is_here = |name: &str| name != "h2o" || process::find("h2o").is_some();
+        (names.iter().copied())
+            .filter(|name| self.options.has(name) && is_here(name))
             .collect()
     }
 
+    /// Starts every proxy that takes part, on the proxies' CPU with one worker.
+    pub(super) fn proxies(&self, front: Front, origin: SocketAddr) -> Outcome<Vec<Peer>> {
+        (self.names(front).into_iter())
+            .map(|name| self.proxy(name, front, (PROXY_CPU, 1), origin))
+            .collect()
+    }
+
+    /// Starts one, on these CPUs with so many workers.
     pub(super) fn proxy(
         &self,
         name: &'static str,
-        cpus: &str,
-        workers: u32,
+        front: Front,
+        (cpus, workers): (&str, u32),
         origin: SocketAddr,
     ) -> Outcome<Peer> {
         let port = process::free_port()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let unique = format!("{name}-{port}");
         let scratch = &self.scratch;
-        let (mut running, log) = match name {
+        let folder = scratch.0.join(&unique);
+        let setting = Setting {
+            front,
+            address,
+            origin,
+            workers,
+            identity: self.identity.as_ref(),
+        };
+        let start = |program: PathBuf, arguments: &[&str]| {
+            Running::start(&unique, cpus, &program, arguments, &scratch.0)
+        };
+        let find = |name: &str| process::find(name).ok_or_else(|| format!("{name} is gone"));
+        let write = |end: &str, text: String| -> Outcome<String> {
+            let path = scratch.write(&format!("{unique}.{end}"), text)?;
+            Ok(path.display().to_string())
+        };
+        let make_folder = || fs::create_dir_all(&folder).map_err(|error| error.to_string());
+        let mut log = None;
+        let mut running = match name {
             "croupier" => {
+                let config = write("toml", setting.croupier(process::free_port()?))?;
+                log = Some(scratch.0.join(format!("{unique}.out")));
                 let program = self.croupier.clone().unwrap_or_default();
-                let metrics = process::free_port()?;
-                let config = scratch.write(
-                    &format!("{unique}.toml"),
-                    format!(
-                        "[server]\nlisten = [\"{address}\"]\nworkers = {workers}\n\
-                         metrics = \"127.0.0.1:{metrics}\"\n\n\
-                         [site.\"*\"]\nproxy = \"{origin}\"\n"
-                    ),
-                )?;
-                let config = config.display().to_string();
-                let arguments = ["run", "-c", config.as_str()];
-                let running = Running::start(&unique, cpus, &program, &arguments, &scratch.0)?;
-                (running, Some(scratch.0.join(format!("{unique}.out"))))
+                start(program, &["run", "-c", &config])?
             }
             "relay" | "relay-splice" => {
                 let (listen, origin) = (address.to_string(), origin.to_string());
                 let mut arguments = vec!["relay"];
                 arguments.extend((name == "relay-splice").then_some("--splice"));
                 arguments.extend([listen.as_str(), origin.as_str()]);
-                let running = Running::start(&unique, cpus, &self.load, &arguments, &scratch.0)?;
-                (running, None)
+                start(self.load.clone(), &arguments)?
             }
             "nginx" => {
-                let folder = scratch.0.join(&unique);
-                fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-                let text = nginx_proxy(&nginx_head(&folder, workers), address, origin);
+                make_folder()?;
+                let text = setting.nginx(&nginx_head(&folder, workers));
                 let config = scratch.write(&format!("{unique}.conf"), text)?;
-                (start_nginx(&unique, cpus, &config, scratch)?, None)
+                start_nginx(&unique, cpus, &config, scratch)?
+            }
+            "h2o" => {
+                make_folder()?;
+                open_to_all(&folder);
+                let config = write("conf", setting.h2o(&folder))?;
+                start(find("h2o")?, &["-c", &config])?
             }
             _ => {
-                let text = haproxy(workers, address, origin);
-                let config = scratch.write(&format!("{unique}.cfg"), text)?;
-                let config = config.display().to_string();
-                let program = process::find("haproxy").ok_or("haproxy is gone")?;
-                let arguments = ["-db", "-f", config.as_str()];
-                (
-                    Running::start(&unique, cpus, &program, &arguments, &scratch.0)?,
-                    None,
-                )
+                let config = write("cfg", setting.haproxy())?;
+                start(find("haproxy")?, &["-db", "-f", &config])?
             }
         };
         running.wait_for(address, &scratch.0)?;
         Ok(Peer {
             name,
             address,
+            front,
             running: Rc::new(running),
             log,
         })
@@ -202,53 +230,6 @@ error_log stderr error;
 events {{ worker_connections {connections}; }}
 ",
         folder = folder.display()
-    )
-}
-
-fn nginx_proxy(head: &str, address: SocketAddr, origin: SocketAddr) -> String {
-    format!(
-        "{head}
-http {{
-    access_log off;
-    keepalive_requests 1000000000;
-    upstream origin {{
-        server {origin};
-        keepalive 64;
-        keepalive_requests 1000000000;
-    }}
-    server {{
-        listen {address} backlog=4096;
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_max_temp_file_size 0;
-        }}
-    }}
-}}
-"
-    )
-}
-
-fn haproxy(workers: u32, address: SocketAddr, origin: SocketAddr) -> String {
-    // Each client connection may need an origin connection beside it.
-    let connections = (descriptor_limit() / 2).saturating_sub(200).min(20_000);
-    format!(
-        "global
-    nbthread {workers}
-    maxconn {connections}
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    http-reuse always
-frontend clients
-    bind {address} backlog 4096
-    default_backend origins
-backend origins
-    server origin {origin} pool-max-conn 64
-"
     )
 }
 

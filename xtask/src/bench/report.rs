@@ -5,10 +5,46 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::h2load;
 use super::options::Options;
-use super::scenario::SCENARIOS;
+use super::scenario::{Kind, SCENARIOS};
 use super::wrk;
 use crate::{Outcome, machine, repository};
+
+/// The programs that may have taken part, and how each tells its version.
+const VERSIONS: [(&str, &str); 6] = [
+    ("nginx", "-v"),
+    ("haproxy", "-v"),
+    ("h2o", "-v"),
+    ("wrk", "-v"),
+    ("h2load", "--version"),
+    ("openssl", "version"),
+];
+
+/// The peers of most bars.
+const BOTH: &[&str] = &["nginx", "haproxy"];
+const ALL: &[&str] = &["nginx", "haproxy", "h2o"];
+
+/// A bar: what it is about, the highest ratio, and of whose processor time in which scenario. Of
+/// several peers the best one counts.
+type CpuBar = (&'static str, f64, &'static str, &'static [&'static str]);
+
+#[rustfmt::skip]
+const CPU_BARS: [CpuBar; 13] = [
+    ("h1 128 B, CPU of nginx",            0.85, "h1 128B",         &["nginx"]),
+    ("h1 128 B, CPU of HAProxy",          0.75, "h1 128B",         &["haproxy"]),
+    ("h1 64 KiB, CPU of the better",      0.5,  "h1 64KiB",        BOTH),
+    ("h1 1 MiB, CPU of the better",       0.35, "h1 1MiB",         BOTH),
+    ("h1 new connections, CPU of nginx",  0.95, "h1 connections",  &["nginx"]),
+    ("h2c 128 B, CPU of h2o",             0.85, "h2c 128B",        &["h2o"]),
+    ("h2c 128 B, CPU of HAProxy",         0.7,  "h2c 128B",        &["haproxy"]),
+    ("h2c 64 KiB, CPU of h2o",            0.9,  "h2c 64KiB",       &["h2o"]),
+    ("h2c 64 KiB, CPU of HAProxy",        0.7,  "h2c 64KiB",       &["haproxy"]),
+    ("TLS h1 128 B, CPU of the best",     0.75, "tls 128B",        ALL),
+    ("TLS h1 1 MiB, CPU of the best",     0.65, "tls 1MiB",        ALL),
+    ("TLS h2 128 B, CPU of the best",     0.9,  "h2 128B",         ALL),
+    ("full handshake, CPU of the best",   0.75, "handshakes full", ALL),
+];
 
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +190,8 @@ impl Report {
         self.median(scenario, peer, |cell| cell.cpu_micros)
     }
 
-    fn memory(&self, peer: &str) -> Option<f64> {
-        self.median("idle", peer, |cell| cell.bytes_each)
+    fn memory(&self, scenario: &str, peer: &str) -> Option<f64> {
+        self.median(scenario, peer, |cell| cell.bytes_each)
     }
 
     fn p99(&self, peer: &str) -> Option<f64> {
@@ -171,11 +207,7 @@ impl Report {
         let _ = writeln!(text, "# Bench of {date}\n");
         let _ = writeln!(text, "`{}`\n", self.command);
         let _ = writeln!(text, "- {}", machine::lines().join("\n- "));
-        let _ = writeln!(
-            text,
-            "- {}",
-            machine::versions(&[("nginx", "-v"), ("haproxy", "-v"), ("wrk", "-v")]).join("\n- ")
-        );
+        let _ = writeln!(text, "- {}", machine::versions(&VERSIONS).join("\n- "));
         let rounds = if options.rounds == 1 {
             "round"
         } else {
@@ -184,12 +216,14 @@ impl Report {
         let _ = writeln!(
             text,
             "- {} {rounds} of {} s in turn, medians; proxy on CPU 0 with one worker, origin and \
-             load (`wrk -t1 -c64`) on CPU 1\n- floor: the origin asked directly, \
+             load (`wrk -t1 -c64`, `h2load {}`) on CPU 1\n- floor: the origin asked directly, \
              its own processor time\n- relay: a loop on the same runtime that carries the \
              bytes and looks at none; relay-splice: the same with the rest of a large answer \
              moved inside the kernel\n- access logs of the peers off, Croupier with its \
              defaults: JSON access log to a file, metrics on",
-            options.rounds, options.seconds
+            options.rounds,
+            options.seconds,
+            h2load::ARGUMENTS.join(" ")
         );
         for note in &self.notes {
             let _ = writeln!(text, "- {note}");
@@ -205,8 +239,8 @@ impl Report {
                 scenario.name,
                 sentence(scenario.sentence)
             );
-            if scenario.name == "idle" {
-                self.memory_table(&mut text, &peers);
+            if matches!(scenario.kind, Kind::Idle(_)) {
+                self.memory_table(&mut text, scenario.name, &peers);
             } else {
                 self.table(&mut text, scenario.name, &peers);
             }
@@ -216,8 +250,15 @@ impl Report {
     }
 
     fn table(&self, text: &mut String, scenario: &str, peers: &[&str]) {
-        text.push_str("| | CPU us per request | of nginx | requests/s | p50 | p99 | errors |\n");
-        text.push_str("| --- | --: | --: | --: | --: | --: | --: |\n");
+        let what = match scenario.starts_with("handshakes") {
+            true => "handshake",
+            false => "request",
+        };
+        let _ = writeln!(
+            text,
+            "| | CPU us per {what} | {what}s per CPU second | of nginx | {what}s/s | p50 | p99 | errors |\n\
+             | --- | --: | --: | --: | --: | --: | --: | --: |"
+        );
         for peer in peers {
             let cpu = self.cpu(scenario, peer);
             // In the two-cores scenario each row is compared with nginx at as many workers.
@@ -243,8 +284,9 @@ impl Report {
                 .sum();
             let _ = writeln!(
                 text,
-                "| {peer} | {} | {} | {rate:.0} | {} | {} | {errors} |",
+                "| {peer} | {} | {} | {} | {rate:.0} | {} | {} | {errors} |",
                 number(cpu),
+                cpu.map_or_else(|| "-".into(), |cpu| format!("{:.0}", 1e6 / cpu)),
                 number(ratio),
                 time(p50.map(Duration::from_secs_f64)),
                 time(p99.map(Duration::from_secs_f64)),
@@ -252,10 +294,11 @@ impl Report {
         }
     }
 
-    fn memory_table(&self, text: &mut String, peers: &[&str]) {
+    fn memory_table(&self, text: &mut String, scenario: &str, peers: &[&str]) {
         text.push_str("| | bytes each |\n| --- | --: |\n");
         for peer in peers {
-            let _ = writeln!(text, "| {peer} | {:.0} |", self.memory(peer).unwrap_or(0.0));
+            let bytes = self.memory(scenario, peer).unwrap_or(0.0);
+            let _ = writeln!(text, "| {peer} | {bytes:.0} |");
         }
     }
 
@@ -271,30 +314,16 @@ impl Report {
                 .zip(self.p99(peer))
                 .map(|(own, its)| own / its)
         };
-        let kibibytes = self.memory("croupier").map(|bytes| bytes / 1024.0);
+        let kibibytes = self.memory("idle", "croupier").map(|bytes| bytes / 1024.0);
         let cores = self
             .cpu("two-cores", "croupier x2")
             .zip(self.cpu("two-cores", "croupier x1"))
             .map(|(two, one)| two / one);
-        let both = ["nginx", "haproxy"];
-        let bars = [
-            ("h1 128 B, CPU of nginx", 0.85, ratio("h1 128B", &["nginx"])),
-            (
-                "h1 128 B, CPU of HAProxy",
-                0.75,
-                ratio("h1 128B", &["haproxy"]),
-            ),
-            (
-                "h1 64 KiB, CPU of the better",
-                0.5,
-                ratio("h1 64KiB", &both),
-            ),
-            ("h1 1 MiB, CPU of the better", 0.35, ratio("h1 1MiB", &both)),
-            (
-                "h1 new connections, CPU of nginx",
-                0.95,
-                ratio("h1 connections", &["nginx"]),
-            ),
+        let mut bars: Vec<_> = CPU_BARS
+            .iter()
+            .map(|(what, bar, scenario, peers)| (*what, *bar, ratio(scenario, peers)))
+            .collect();
+        bars.extend([
             ("idle client, KiB of user memory", 1.3, kibibytes),
             ("p99 at 60 % of nginx's rate, of nginx", 1.0, p99("nginx")),
             (
@@ -303,7 +332,7 @@ impl Report {
                 p99("haproxy"),
             ),
             ("two cores, CPU of one", 1.05, cores),
-        ];
+        ]);
         let measured: Vec<_> = bars
             .iter()
             .filter(|(_, _, value)| value.is_some())

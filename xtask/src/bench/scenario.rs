@@ -1,15 +1,17 @@
 //! What is measured, and how.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::peers::{Origin, PROXIES, Peer};
+use rustls::HandshakeKind;
+
+use super::configs::Front;
+use super::peers::{Origin, Peer, SMALL};
 use super::report::{Cell, Report};
 use super::wrk::Run;
-use super::{Bench, LOAD_CPU, PROXY_CPU, descriptor_limit};
+use super::{Bench, LOAD_CPU, PROXY_CPU, h2load};
 use crate::Outcome;
 use crate::process;
 
@@ -22,24 +24,40 @@ pub(super) struct Scenario {
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// `wrk` with 64 connections, as fast as they go.
-    Closed { path: &'static str, closes: bool },
+    Closed {
+        front: Front,
+        path: &'static str,
+        closes: bool,
+    },
+    /// `h2load` with 16 connections of 32 streams, as fast as they go.
+    Streams { front: Front, path: &'static str },
+    /// New connections over TLS, closed when they are secure.
+    Handshakes(HandshakeKind),
     /// Thousands of connections that do nothing.
-    Idle,
+    Idle(Front),
     /// A fixed rate, latency from the moment a request is due.
     OpenLoop,
     /// One worker on one CPU against two on two.
     TwoCores,
 }
 
-/// The path of the smallest answer.
-const SMALL: &str = "/128";
-const IDLE_CONNECTIONS: u64 = 8000;
+impl Kind {
+    /// How clients come.
+    pub(super) fn front(self) -> Front {
+        match self {
+            Self::Closed { front, .. } | Self::Streams { front, .. } | Self::Idle(front) => front,
+            Self::Handshakes(_) => Front::Tls,
+            Self::OpenLoop | Self::TwoCores => Front::Plain,
+        }
+    }
+}
 
-pub(super) const SCENARIOS: [Scenario; 7] = [
+pub(super) const SCENARIOS: [Scenario; 17] = [
     Scenario {
         name: "h1 128B",
         sentence: "128 bytes, keep-alive on both sides",
         kind: Kind::Closed {
+            front: Front::Plain,
             path: SMALL,
             closes: false,
         },
@@ -48,6 +66,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         name: "h1 64KiB",
         sentence: "64 KiB, keep-alive on both sides",
         kind: Kind::Closed {
+            front: Front::Plain,
             path: "/64k",
             closes: false,
         },
@@ -56,6 +75,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         name: "h1 1MiB",
         sentence: "1 MiB, keep-alive on both sides",
         kind: Kind::Closed {
+            front: Front::Plain,
             path: "/1m",
             closes: false,
         },
@@ -64,6 +84,7 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
         name: "h1 connections",
         sentence: "128 bytes, a new client connection for each request",
         kind: Kind::Closed {
+            front: Front::Plain,
             path: SMALL,
             closes: true,
         },
@@ -76,12 +97,82 @@ pub(super) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "idle",
         sentence: "user memory for each of 8,000 idle keep-alive clients after one request each",
-        kind: Kind::Idle,
+        kind: Kind::Idle(Front::Plain),
     },
     Scenario {
         name: "two-cores",
         sentence: "128 bytes, one worker against two; load and origin share both CPUs",
         kind: Kind::TwoCores,
+    },
+    Scenario {
+        name: "h2c 128B",
+        sentence: "128 bytes, HTTP/2 without TLS from clients, 16 connections of 32 streams",
+        kind: Kind::Streams {
+            front: Front::H2c,
+            path: SMALL,
+        },
+    },
+    Scenario {
+        name: "h2c 64KiB",
+        sentence: "64 KiB, HTTP/2 without TLS from clients, 16 connections of 32 streams",
+        kind: Kind::Streams {
+            front: Front::H2c,
+            path: "/64k",
+        },
+    },
+    Scenario {
+        name: "h2 128B",
+        sentence: "128 bytes, HTTP/2 over TLS 1.3 from clients, 16 connections of 32 streams",
+        kind: Kind::Streams {
+            front: Front::Tls,
+            path: SMALL,
+        },
+    },
+    Scenario {
+        name: "h2 64KiB",
+        sentence: "64 KiB, HTTP/2 over TLS 1.3 from clients, 16 connections of 32 streams",
+        kind: Kind::Streams {
+            front: Front::Tls,
+            path: "/64k",
+        },
+    },
+    Scenario {
+        name: "tls 128B",
+        sentence: "128 bytes, HTTP/1.1 over TLS 1.3 from clients, keep-alive on both sides",
+        kind: Kind::Closed {
+            front: Front::Tls,
+            path: SMALL,
+            closes: false,
+        },
+    },
+    Scenario {
+        name: "tls 1MiB",
+        sentence: "1 MiB, HTTP/1.1 over TLS 1.3 from clients, keep-alive on both sides",
+        kind: Kind::Closed {
+            front: Front::Tls,
+            path: "/1m",
+            closes: false,
+        },
+    },
+    Scenario {
+        name: "handshakes full",
+        sentence: "TLS 1.3, ECDSA P-256, X25519: connections that are made secure and closed",
+        kind: Kind::Handshakes(HandshakeKind::Full),
+    },
+    Scenario {
+        name: "handshakes resumed",
+        sentence: "the same with a ticket of the connection before",
+        kind: Kind::Handshakes(HandshakeKind::Resumed),
+    },
+    Scenario {
+        name: "idle tls",
+        sentence: "user memory for each of 8,000 idle clients of HTTP/1.1 over TLS after one request each",
+        kind: Kind::Idle(Front::Tls),
+    },
+    Scenario {
+        name: "idle h2c",
+        sentence: "user memory for each of 8,000 idle clients of HTTP/2 without TLS after one request each",
+        kind: Kind::Idle(Front::H2c),
     },
 ];
 
@@ -92,18 +183,25 @@ impl Bench {
         origin: &Origin,
         report: &mut Report,
     ) -> Outcome<()> {
-        let Kind::Closed { path, closes } = scenario.kind else {
+        let Kind::Closed {
+            front,
+            path,
+            closes,
+        } = scenario.kind
+        else {
             return Ok(());
         };
-        let mut peers = self.proxies(origin.address)?;
-        if self.options.has("relay") {
-            peers.push(self.proxy("relay", PROXY_CPU, 1, origin.address)?);
+        let mut peers = self.proxies(front, origin.address)?;
+        // Neither knows TLS.
+        let has = |name: &str| front == Front::Plain && self.options.has(name);
+        if has("relay") {
+            peers.push(self.proxy("relay", Front::Plain, (PROXY_CPU, 1), origin.address)?);
         }
         // Of an answer that one read takes, it would splice nothing.
-        if path != SMALL && self.options.has("relay-splice") {
-            peers.push(self.proxy("relay-splice", PROXY_CPU, 1, origin.address)?);
+        if path != SMALL && has("relay-splice") {
+            peers.push(self.proxy("relay-splice", Front::Plain, (PROXY_CPU, 1), origin.address)?);
         }
-        if self.options.has("floor") {
+        if has("floor") {
             peers.push(Peer::floor(origin));
         }
         for peer in &peers {
@@ -135,6 +233,68 @@ impl Bench {
         Ok(cell)
     }
 
+    pub(super) fn streams(
+        &self,
+        scenario: &Scenario,
+        origin: &Origin,
+        report: &mut Report,
+    ) -> Outcome<()> {
+        let Kind::Streams { front, path } = scenario.kind else {
+            return Ok(());
+        };
+        if process::find("h2load").is_none() {
+            report.note(format!("{}: h2load is not installed.", scenario.name));
+            return Ok(());
+        }
+        self.in_turn(scenario, (front, origin), report, |peer, seconds| {
+            h2load::run(LOAD_CPU, seconds, &peer.url(path))
+        })
+    }
+
+    pub(super) fn handshakes(
+        &self,
+        scenario: &Scenario,
+        origin: &Origin,
+        report: &mut Report,
+    ) -> Outcome<()> {
+        let Kind::Handshakes(kind) = scenario.kind else {
+            return Ok(());
+        };
+        let resumed = (kind == HandshakeKind::Resumed).then_some("--resumed");
+        self.in_turn(scenario, (Front::Tls, origin), report, |peer, seconds| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", LOAD_CPU]).arg(&self.load);
+            command.arg("handshakes").args(resumed);
+            command.args(["--seconds", &seconds.to_string()]);
+            command.arg(peer.address.to_string());
+            figures(&process::output(&mut command)?, seconds)
+        })
+    }
+
+    /// Puts the same load on all peers in turn, a second of it to warm them.
+    fn in_turn(
+        &self,
+        scenario: &Scenario,
+        (front, origin): (Front, &Origin),
+        report: &mut Report,
+        load: impl Fn(&Peer, u64) -> Outcome<Cell>,
+    ) -> Outcome<()> {
+        let peers = self.proxies(front, origin.address)?;
+        for round in 0..=self.options.rounds {
+            for peer in &peers {
+                let seconds = if round == 0 { 1 } else { self.options.seconds };
+                let before = peer.cpu_nanoseconds();
+                let cell = load(peer, seconds)?.with_cpu(before, peer.cpu_nanoseconds());
+                peer.forget_log();
+                if round > 0 {
+                    println!("  round {round}  {:<10} {}", peer.name, cell.line());
+                    report.add(scenario.name, peer.name, cell);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The rate is a share of what nginx can do at its best on this machine now.
     pub(super) fn open_loop(
         &self,
@@ -142,7 +302,7 @@ impl Bench {
         origin: &Origin,
         report: &mut Report,
     ) -> Outcome<()> {
-        let nginx = self.proxy("nginx", PROXY_CPU, 1, origin.address)?;
+        let nginx = self.proxy("nginx", Front::Plain, (PROXY_CPU, 1), origin.address)?;
         self.wrk(&nginx, "/128", false, 1)?;
         let best = self.wrk(&nginx, "/128", false, self.options.seconds)?;
         drop(nginx);
@@ -154,7 +314,7 @@ impl Bench {
         let rate = (best.per_second * 0.6) as u64;
         println!("  {rate} requests a second");
         report.note(format!("latency: {rate} requests a second."));
-        let peers = self.proxies(origin.address)?;
+        let peers = self.proxies(Front::Plain, origin.address)?;
         for round in 0..=self.options.rounds {
             for peer in &peers {
                 let seconds = if round == 0 { 1 } else { self.options.seconds };
@@ -171,63 +331,13 @@ impl Bench {
         Ok(())
     }
 
-    pub(super) fn idle(
-        &self,
-        scenario: &Scenario,
-        origin: &Origin,
-        report: &mut Report,
-    ) -> Outcome<()> {
-        let count = IDLE_CONNECTIONS.min(descriptor_limit().saturating_sub(1000) / 2);
-        if count < IDLE_CONNECTIONS {
-            report.note(format!(
-                "idle: only {count} connections, for want of descriptors."
-            ));
-        }
-        for name in PROXIES.into_iter().filter(|name| self.options.has(name)) {
-            // A fresh process, so that memory freed by earlier work does not hide the growth.
-            let peer = self.proxy(name, PROXY_CPU, 1, origin.address)?;
-            let mut first = TcpStream::connect(peer.address).map_err(|e| e.to_string())?;
-            for _ in 0..1000 {
-                ask(&mut first, peer.address)?;
-            }
-            let before = peer.user_memory_bytes();
-            let mut held = Vec::new();
-            for _ in 0..count {
-                let mut stream = TcpStream::connect(peer.address).map_err(|e| e.to_string())?;
-                ask(&mut stream, peer.address)?;
-                held.push(stream);
-            }
-            std::thread::sleep(Duration::from_secs(1));
-            let after = peer.user_memory_bytes();
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "bytes of memory, not of the universe"
-            )]
-            let each = after.saturating_sub(before) as f64 / count as f64;
-            // All of them must still be there, or the number lies.
-            let alive = held
-                .iter_mut()
-                .filter_map(|stream| ask(stream, peer.address).ok())
-                .count();
-            if alive < held.len() {
-                let lost = held.len() - alive;
-                report.note(format!(
-                    "idle: {name} closed {lost} of {count} connections."
-                ));
-            }
-            println!("  {name:<10} {each:.0} bytes each");
-            report.add(scenario.name, peer.name, Cell::memory(each));
-        }
-        Ok(())
-    }
-
     pub(super) fn two_cores(&self, scenario: &Scenario, report: &mut Report) -> Outcome<()> {
         let both = "0,1";
         let origin = Origin::start(&self.scratch, both, 1)?;
         let mut peers = Vec::new();
-        for name in PROXIES.into_iter().filter(|name| self.options.has(name)) {
-            let one = self.proxy(name, PROXY_CPU, 1, origin.address)?;
-            let two = self.proxy(name, both, 2, origin.address)?;
+        for name in self.names(Front::Plain) {
+            let one = self.proxy(name, Front::Plain, (PROXY_CPU, 1), origin.address)?;
+            let two = self.proxy(name, Front::Plain, (both, 2), origin.address)?;
             peers.push((one, two));
         }
         for round in 0..=self.options.rounds {
@@ -257,33 +367,6 @@ impl Bench {
     }
 }
 
-/// One request on a kept connection, its answer read whole.
-fn ask(stream: &mut TcpStream, address: SocketAddr) -> Outcome<()> {
-    let mut talk = || -> std::io::Result<bool> {
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        // In one write: two small ones would wait for each other.
-        stream.write_all(format!("GET /128 HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
-        let mut answer = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let count = stream.read(&mut buffer)?;
-            answer.extend_from_slice(&buffer[..count]);
-            let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
-            if end.is_some_and(|end| answer.len() >= end + 4 + 128) {
-                return Ok(answer.starts_with(b"HTTP/1.1 200"));
-            }
-            if count == 0 {
-                return Ok(false);
-            }
-        }
-    };
-    match talk() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(format!("{address} did not answer as it should")),
-        Err(error) => Err(format!("{address} did not answer: {error}")),
-    }
-}
-
 /// The load in a process of its own, on the load's CPU.
 fn open_loop_run(program: &Path, address: SocketAddr, rate: u64, seconds: u64) -> Outcome<Cell> {
     let mut command = Command::new("taskset");
@@ -298,7 +381,11 @@ fn open_loop_run(program: &Path, address: SocketAddr, rate: u64, seconds: u64) -
         &seconds.to_string(),
     ]);
     command.arg(format!("http://{address}/128"));
-    let text = process::output(&mut command)?;
+    figures(&process::output(&mut command)?, seconds)
+}
+
+/// What a load of ours printed.
+fn figures(text: &str, seconds: u64) -> Outcome<Cell> {
     let value = |key: &str| -> Outcome<u64> {
         let mut pairs = text
             .split_whitespace()

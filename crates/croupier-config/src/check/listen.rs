@@ -1,8 +1,10 @@
 //! The listeners of the process, and which of them a site narrows itself to.
 //!
 //! Written in `[server]`, the list is complete, and a site picks from it. Not written, it is what the sites name, so
-//! that one `listen` in a small file is enough; a site that names none keeps the default.
+//! that one `listen` in a small file is enough; a site that names none keeps the default, which is port 80, and port 443
+//! as soon as one of them has TLS.
 
+use super::tls;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::model::{Config, Listen};
@@ -11,10 +13,11 @@ use crate::read::Reader;
 use crate::source::Spanned;
 
 const DEFAULT: Listen = Listen::Port(80);
+const DEFAULT_TLS: Listen = Listen::Port(443);
 
 pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     if config.server.listen.is_empty() {
-        config.server.listen = from_sites(config);
+        config.server.listen = from_sites(reader, config);
     } else {
         for wanted in config.sites.iter().flat_map(|site| &site.listen) {
             if !config
@@ -30,10 +33,13 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     conflicts(reader, config);
 }
 
-fn from_sites(config: &Config) -> Vec<Spanned<Listen>> {
+fn from_sites(reader: &Reader, config: &Config) -> Vec<Spanned<Listen>> {
     let mut listen: Vec<Spanned<Listen>> = Vec::new();
     if config.sites.is_empty() || config.sites.iter().any(|site| site.listen.is_empty()) {
         listen.push(Spanned::default_of(DEFAULT));
+        if tls::wants_listener(&reader.written, config) {
+            listen.push(Spanned::default_of(DEFAULT_TLS));
+        }
     }
     for wanted in config.sites.iter().flat_map(|site| &site.listen) {
         if !listen.iter().any(|known| known.value == wanted.value) {

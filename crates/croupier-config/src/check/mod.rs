@@ -4,6 +4,7 @@
 
 mod listen;
 mod reach;
+mod tls;
 mod traffic;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     tests(reader, config);
     traffic::check(reader, config);
     listen::check(reader, config);
+    tls::check(reader, config);
     if reader
         .list
         .iter()
@@ -30,6 +32,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     }
     reach::check(reader, config);
     traffic::unused_pools(reader, config);
+    tls::unused(reader, config);
     if config.sites.is_empty() {
         let start = Span {
             start: 0,

@@ -5,10 +5,12 @@
 
 mod pool;
 mod tables;
+mod tls;
 mod traffic;
 
 pub(crate) use pool::{EJECT, HASH, HEALTH, POOL, QUEUE, SECRET, SERVER, STICKY};
 pub(crate) use tables::*;
+pub(crate) use tls::{ACME, BINDING, CLIENT_AUTH, HSTS, POOL_TLS, PROXY_HEADER, SITE_TLS};
 pub(crate) use traffic::{HEDGE, MIRROR, RETRY, SPLIT};
 
 use crate::model::limits::{Amount, Entry, Unit};
@@ -158,7 +160,8 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'stati
 /// A key made from a line of the limits table.
 const fn entry_key(entry: &'static Entry) -> Key {
     let kind = match (entry.unit, entry.word) {
-        (Unit::Duration, _) => Kind::Either(&[Kind::Duration, Kind::Words(&["off"])]),
+        (Unit::Duration, None) => Kind::Duration,
+        (Unit::Duration, Some(_)) => Kind::Either(&[Kind::Duration, Kind::Words(&["off"])]),
         (Unit::Size, None) => Kind::Size,
         (Unit::Size, Some(_)) => Kind::Either(&[Kind::Size, Kind::Words(&["off"])]),
         (Unit::Count, None) => Kind::Integer(entry.bounds.0, entry.bounds.1),

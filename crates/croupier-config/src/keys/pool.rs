@@ -1,6 +1,7 @@
 //! Keys of a pool and its servers: who is chosen, how health is found out, what waits, what sticks.
 
 use super::tables::TIMEOUT_DOC;
+use super::tls::{POOL_TLS_KEY, SEND_PROXY_KEY};
 use super::traffic::{HEDGE_DOC, HEDGE_KIND, RETRY, RETRY_DOC};
 use super::{Kind, TIMEOUT, Table, key};
 
@@ -44,11 +45,11 @@ pub(crate) const POOL: Table = Table {
             "health",
             Kind::Either(&[
                 Kind::Text("/healthz"),
-                Kind::Words(&["off", "tcp"]),
+                Kind::Words(&["off", "tcp", "grpc"]),
                 Kind::Table(&HEALTH),
             ]),
             "\"off\"",
-            "Whether servers are asked how they are: a path is asked for over HTTP, `tcp` opens a connection and closes it.",
+            "Whether servers are asked how they are: a path is asked for over HTTP, `tcp` opens a connection and closes it, `grpc` asks `grpc.health.v1`.",
         ),
         key(
             "eject",
@@ -96,10 +97,12 @@ pub(crate) const POOL: Table = Table {
         ),
         key(
             "protocol",
-            Kind::Words(&["http"]),
+            Kind::Words(&["http", "https", "h2c"]),
             "\"http\"",
-            "What its servers speak.",
+            "What its servers speak. `http`: HTTP/1.1. `https`: TLS, and over it HTTP/2 or HTTP/1.1, as the server chooses. `h2c`: HTTP/2 without TLS.",
         ),
+        POOL_TLS_KEY,
+        SEND_PROXY_KEY,
         key(
             "idle_per_server",
             Kind::Integer(0, 100_000),
@@ -107,7 +110,7 @@ pub(crate) const POOL: Table = Table {
             "As in `[limits]`, for this pool.",
         ),
     ],
-    later: &["tls", "limit"],
+    later: &["limit"],
 };
 
 pub(crate) const SERVER: Table = Table {
@@ -173,6 +176,12 @@ pub(crate) const HEALTH: Table = Table {
             Kind::Words(&["http", "tcp"]),
             "\"http\"",
             "`http` sends a request, `tcp` opens a connection and closes it.",
+        ),
+        key(
+            "grpc",
+            Kind::Either(&[Kind::Text("shop.Orders"), Kind::Flag]),
+            "false",
+            "Ask `grpc.health.v1` for this service, `true` for the server as a whole, and neither `kind` nor a key of HTTP. The pool's `protocol` is `h2c` or `https`.",
         ),
         key(
             "path",

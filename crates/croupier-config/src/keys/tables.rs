@@ -1,5 +1,6 @@
 //! Every key of every table, in the order of the reference page.
 
+use super::tls::{ACME, HSTS_KEY, PLAIN_KEY, TLS_KEY};
 use super::traffic::{HEDGE_KEY, MIRROR_KEY, PRIORITY_KEY, RETRY_KEY, SPLIT_BY_KEY, SPLIT_KEY};
 use super::{Key, Kind, POOL, Table, entry_key, key};
 use crate::model::limits::{LIMITS as LIMIT_ENTRIES, TIMEOUTS as TIMEOUT_ENTRIES};
@@ -13,8 +14,7 @@ const RESPOND_KIND: Kind = Kind::Either(&[Kind::Text("hello"), Kind::Table(&RESP
 const HIDE_KIND: Kind = Kind::Either(&[Kind::Flag, Kind::Table(&HIDE)]);
 const DENY_KIND: Kind = Kind::Integer(400, 599);
 
-const PROXY_DOC: &str =
-    "Send to these servers: a pool without a name. Two with the same servers are one pool.";
+const PROXY_DOC: &str = "Send to these servers: a pool without a name. Two with the same servers are one pool. `https://app.internal` speaks TLS to them, `h2c://app.internal:8080` HTTP/2 without TLS.";
 const POOL_DOC: &str = "Send to this pool.";
 const REDIRECT_DOC: &str = "Answer with a redirect. Variables: `$scheme`, `$host`, `$path`, `$query` (with its `?`), `$rest` (what `*` matched), `$1`.. (groups of `path_regex`); `${name}` where letters follow, `$$` for `$`.";
 const RESPOND_DOC: &str = "Answer from the config itself; a string is the body of a 200.";
@@ -53,6 +53,12 @@ pub(crate) const ROOT: Table = Table {
             "",
             "How much of anything there may be.",
         ),
+        key(
+            "acme",
+            Kind::Table(&ACME),
+            "",
+            "Certificates that get and renew themselves.",
+        ),
         key("pool", Kind::Named(&POOL), "", "Pools by name."),
         key("site", Kind::Named(&SITE), "", "Sites by host."),
         key(
@@ -62,7 +68,7 @@ pub(crate) const ROOT: Table = Table {
             "Tests that the config carries.",
         ),
     ],
-    later: &["cache", "limit", "acme", "auth", "stream"],
+    later: &["cache", "limit", "auth", "stream"],
 };
 
 pub(crate) const SERVER_TABLE: Table = Table {
@@ -72,8 +78,8 @@ pub(crate) const SERVER_TABLE: Table = Table {
         key(
             "listen",
             Kind::TextOrTexts(":80"),
-            "[\":80\"]",
-            "Where we listen: `:80` (every address), `0.0.0.0:80`, `[::1]:80` or `unix:/path`. When it is not written, the listeners are those that the sites name.",
+            "",
+            "Where we listen: `:80` (every address), `0.0.0.0:80`, `[::1]:80` or `unix:/path`. A listener takes TLS and plain HTTP. When it is not written, the listeners are those that the sites name; for sites that name none, `:80`, and `:443` when one of them has `tls` or a name that calls for it.",
         ),
         key(
             "workers",
@@ -100,6 +106,12 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "Networks and addresses whose forwarding headers are believed; `unix` for whoever comes through a Unix socket.",
         ),
         key(
+            "proxy_protocol",
+            Kind::Texts("10.0.0.0/8"),
+            "[]",
+            "Networks and addresses whose connections begin with a PROXY header, v1 or v2, which says who the client is; `unix` as above. From them it must come, from others it is refused.",
+        ),
+        key(
             "resolver",
             Kind::Texts("127.0.0.53:53"),
             "[]",
@@ -123,6 +135,12 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "How much the process says of itself.",
         ),
         key(
+            "state",
+            Kind::Text("/var/lib/croupier"),
+            "",
+            "The directory for certificates that got themselves, the account at their authority, and our own authority. Unless written: `$STATE_DIRECTORY`, as systemd sets it, else `/var/lib/croupier` for root, and `croupier` in `$XDG_STATE_HOME` or `~/.local/state` for others.",
+        ),
+        key(
             "shutdown_grace",
             Kind::Either(&[Kind::Duration, Kind::Words(&["off"])]),
             "\"30s\"",
@@ -135,7 +153,7 @@ pub(crate) const SERVER_TABLE: Table = Table {
             "Our pseudonym in `Via` on the way to the origin; `off` sends none (nginx does not compress for requests with `Via` unless `gzip_proxied` says so).",
         ),
     ],
-    later: &["tls", "user", "group"],
+    later: &["user", "group"],
 };
 
 pub(crate) const ACCESS_LOG: Table = Table {
@@ -228,6 +246,9 @@ pub(crate) const SITE: Table = Table {
             "",
             "Only on these listeners; every one unless written.",
         ),
+        TLS_KEY,
+        PLAIN_KEY,
+        HSTS_KEY,
         key("proxy", PROXY, "", PROXY_DOC),
         key("pool", Kind::Text("web"), "", POOL_DOC),
         SPLIT_KEY,
@@ -250,9 +271,7 @@ pub(crate) const SITE: Table = Table {
         PRIORITY_KEY,
         MIRROR_KEY,
     ],
-    later: &[
-        "tls", "plain", "compress", "cache", "limit", "auth", "errors",
-    ],
+    later: &["compress", "cache", "limit", "auth", "errors"],
 };
 
 pub(crate) const ROUTE: Table = Table {

@@ -46,6 +46,11 @@ pub enum HealthCheck {
     Tcp,
     /// A request and its answer.
     Http(HttpCheck),
+    /// `grpc.health.v1.Health/Check`; its pool speaks HTTP/2.
+    Grpc {
+        /// The service that is asked for; empty: the server as a whole.
+        service: String,
+    },
 }
 
 /// A request of a health check, and what its answer must be.

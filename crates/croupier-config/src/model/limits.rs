@@ -365,8 +365,9 @@ mod tests {
             .collect();
         assert_eq!(
             shown.join(" "),
-            "10s 1m 30s 30s 2s 30s 1m 1h off 5s 3s \
-             32KiB 8KiB 100 16KiB 8KiB 32 256B 64KiB 200 32 off 64KiB auto auto 64"
+            "10s 1m 30s 30s 2s 30s 1m 1h off 10s 5s 3s \
+             32KiB 8KiB 100 16KiB 8KiB 32 256B 64KiB 200 32 off 64KiB auto auto auto \
+             100 100000 1MiB 256KiB 100 1000 64"
         );
         assert_eq!(Timeouts::default().exchange, Timeout::Off);
         assert_eq!(Limits::default().head_bytes, 32 << 10);

@@ -17,7 +17,7 @@ pub struct PoolId(pub usize);
 /// Servers that can answer the same requests.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// The name in the file; for an anonymous pool its servers, joined with `,`.
+    /// The name in the file; for an anonymous pool its servers as URLs (plain HTTP without its scheme), joined with `,`.
     pub name: Spanned<String>,
     pub kind: PoolKind,
     /// At least one.
@@ -91,7 +91,7 @@ impl Pool {
 pub enum PoolKind {
     /// `[pool.NAME]`.
     Named,
-    /// `proxy = ".."` in a site or route. Two with the same servers in one config are one pool.
+    /// `proxy = ".."` in a site or route. Two with the same servers, spoken to alike, are one pool.
     Anonymous,
 }
 
@@ -181,7 +181,7 @@ pub enum ProxyVersion {
 }
 
 /// What a PROXY header of version 2 may say beside the addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProxyTlv {
     /// The protocol chosen by ALPN.
     Alpn,

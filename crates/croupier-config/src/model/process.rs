@@ -13,7 +13,7 @@ use crate::source::Spanned;
 #[derive(Clone, Debug)]
 pub struct Process {
     /// Every listener of the process: `listen` of `[server]` when written. When it is not, the listeners that
-    /// the sites name, and `:80` if a site names none.
+    /// the sites name; for sites that name none `:80`, and `:443` when one of them has TLS.
     pub listen: Vec<Spanned<Listen>>,
     /// `None`: one per core.
     pub workers: Option<NonZeroUsize>,
@@ -21,9 +21,9 @@ pub struct Process {
     pub admin: Option<Spanned<PathBuf>>,
     /// Where `/metrics`, `/healthz` and `/readyz` answer; `None`: nowhere.
     pub metrics: Option<Spanned<Listen>>,
-    /// Whose forwarding headers are believed.
     /// Whose connections begin with a PROXY header; others must not send one.
     pub proxy_protocol: Vec<Spanned<Trusted>>,
+    /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<Spanned<Trusted>>,
     /// DNS servers that names of servers are asked of, in this order; empty: those of the system.
     pub resolver: Vec<SocketAddr>,
@@ -37,7 +37,7 @@ pub struct Process {
     pub via: Option<String>,
 }
 
-/// One entry of `trusted_proxies`.
+/// One entry of `trusted_proxies` and `proxy_protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trusted {
     /// `"10.0.0.0/8"`, or a single address as a network of one.

@@ -103,6 +103,16 @@ fn service(name: &str) -> Result<ServerAddress, Complaint> {
     Ok(ServerAddress::Srv { name })
 }
 
+/// What servers behind a URL of this scheme speak, as `protocol` calls it, and the port that goes without saying.
+pub(crate) fn protocol_of(scheme: &str) -> Option<(&'static str, u16)> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => Some(("http", 80)),
+        "https" | "wss" | "grpcs" | "h2" => Some(("https", 443)),
+        "h2c" | "grpc" => Some(("h2c", 80)),
+        _ => None,
+    }
+}
+
 /// `host:port`, `[::1]:8080`, `unix:/path`, `dns+srv://_http._tcp.name`.
 pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
     if let Some(path) = text.strip_prefix("unix:") {
@@ -114,15 +124,23 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Complaint> {
     let bad = Complaint::new(format!("`{text}` is not the address of a server"));
     if let Some((scheme, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        return Err(match (scheme, authority.contains(':')) {
-            ("http", true) => bad.help(format!("without the scheme: `{authority}`")),
-            ("http", false) => {
-                bad.help(format!("without the scheme, with a port: `{authority}:80`"))
-            }
-            ("srv" | "dns" | "dnssrv" | "dnssrv+http", _) => {
+        // In a pool the protocol has a key of its own; `proxy` takes the schemes.
+        if let Some((protocol, port)) = protocol_of(scheme) {
+            let address = match authority.contains(':') {
+                true => authority.to_owned(),
+                false => format!("{authority}:{port}"),
+            };
+            return Err(match protocol {
+                "http" => bad.help(format!("without the scheme: `{address}`")),
+                _ => bad.help(format!(
+                    "write `{address}`, and `protocol = \"{protocol}\"` in the pool"
+                )),
+            });
+        }
+        return Err(match scheme {
+            "srv" | "dns" | "dnssrv" | "dnssrv+http" => {
                 bad.help(format!("for SRV records write `dns+srv://{authority}`"))
             }
-            ("https", _) => bad.help("servers that speak TLS come with a later version"),
             _ => bad.help("a server is `host:port` or `unix:/path`"),
         });
     }

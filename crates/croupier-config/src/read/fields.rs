@@ -64,6 +64,43 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("percent", "share"),
     ("name", "cookie"),
     ("key", "hash"),
+    ("ssl", "tls"),
+    ("https", "tls"),
+    ("ssl_certificate", "tls"),
+    ("certificate", "tls"),
+    ("cert", "certificate"),
+    ("cert_file", "certificate"),
+    ("ssl_certificate_key", "key"),
+    ("key_file", "key"),
+    ("mtls", "client_auth"),
+    ("client_certificate", "client_auth"),
+    ("ssl_verify_client", "client_auth"),
+    ("ca_file", "ca"),
+    ("root_ca", "ca"),
+    ("server_name", "name"),
+    ("sni", "name"),
+    ("insecure_skip_verify", "verify"),
+    ("insecure", "verify"),
+    ("alpn", "http2"),
+    ("redirect_https", "plain"),
+    ("force_https", "plain"),
+    ("strict_transport_security", "hsts"),
+    ("email", "contact"),
+    ("mail", "contact"),
+    ("url", "directory"),
+    ("server", "directory"),
+    ("key_type", "key"),
+    ("eab", "binding"),
+    ("external_account", "binding"),
+    ("kid", "id"),
+    ("hmac", "key"),
+    ("hmac_key", "key"),
+    ("mac_key", "key"),
+    ("on_demand", "ask"),
+    ("send_proxy", "proxy_protocol"),
+    ("accept_proxy", "proxy_protocol"),
+    ("data_dir", "state"),
+    ("storage", "state"),
 ];
 
 impl<'a> Fields<'a> {
@@ -136,7 +173,8 @@ impl<'a> Fields<'a> {
         if ROOT.key(name).is_some() {
             return Some("the top level, before the first header".into());
         }
-        [&SERVER_TABLE, &TIMEOUTS, &LIMITS, &POOL, &SITE, &ROUTE]
+        // What a site and a pool have alike is meant for the site more often.
+        [&SERVER_TABLE, &TIMEOUTS, &LIMITS, &SITE, &POOL, &ROUTE]
             .into_iter()
             .find(|table| table.key(name).is_some())
             .map(title_of)
@@ -209,6 +247,8 @@ fn title_of(table: &Table) -> String {
     match table.title {
         "Top level" => "the top level".into(),
         "headers.request and headers.response" => "header edits".into(),
+        "TLS of a site" => "a site's `tls`".into(),
+        "TLS of a pool" => "a pool's `tls`".into(),
         title if title.starts_with(char::is_uppercase) => title.to_lowercase(),
         title => format!("`{title}`"),
     }

@@ -15,6 +15,7 @@ use crate::tree::Value;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 const TIME_MIN: Duration = Duration::from_millis(1);
 const BODY_TEXT_MAX: usize = 1024;
+const SERVICE_BYTES_MAX: usize = 256;
 
 /// Keys of a check over HTTP.
 const OF_HTTP: &[&str] = &["path", "method", "host", "status", "body"];
@@ -27,6 +28,9 @@ pub(crate) fn health(reader: &mut Reader, field: &Field<'_>) -> Option<Health> {
             let check = match text.value {
                 "off" => return None,
                 "tcp" => HealthCheck::Tcp,
+                "grpc" => HealthCheck::Grpc {
+                    service: String::new(),
+                },
                 "http" => HealthCheck::Http(HttpCheck::default()),
                 _ => HealthCheck::Http(HttpCheck {
                     path: reader.parse(text, codes::PATH, path)?.value,
@@ -37,14 +41,19 @@ pub(crate) fn health(reader: &mut Reader, field: &Field<'_>) -> Option<Health> {
         }
         Value::Table(_) => {
             let table = Fields::open(reader, field.node, &keys::HEALTH)?;
-            let kind = table.get("kind").and_then(|field| field.word(reader));
+            let kind = table.get("kind").and_then(|field| kind(reader, &field));
             let http = http(reader, &table);
-            let check = match kind {
-                Some("tcp") => {
+            let grpc = table.get("grpc").and_then(|field| grpc(reader, &field));
+            let check = match (grpc, kind) {
+                (Some(service), _) => {
+                    note_grpc_only(reader, &table);
+                    HealthCheck::Grpc { service }
+                }
+                (None, Some("tcp")) => {
                     note_http_only(reader, &table);
                     HealthCheck::Tcp
                 }
-                _ => HealthCheck::Http(http),
+                (None, _) => HealthCheck::Http(http),
             };
             Some(times(reader, &table, Health::new(check)))
         }
@@ -52,6 +61,65 @@ pub(crate) fn health(reader: &mut Reader, field: &Field<'_>) -> Option<Health> {
             field.note_type(reader);
             None
         }
+    }
+}
+
+fn kind(reader: &mut Reader, field: &Field<'_>) -> Option<&'static str> {
+    if field.is_word("grpc") {
+        let message = "`kind` takes `http` or `tcp`, not `grpc`";
+        let note = Diagnostic::error(codes::UNKNOWN_WORD, field.node.span, message);
+        reader.note(note.help("write `grpc = true`, or the name of a service"));
+        return None;
+    }
+    field.word(reader)
+}
+
+/// The service to ask for; `None`: no check by gRPC.
+fn grpc(reader: &mut Reader, field: &Field<'_>) -> Option<String> {
+    match &field.node.value {
+        Value::Boolean(is_on) => is_on.then(String::new),
+        Value::String(_) => {
+            let text = field.full_text(reader)?;
+            let service = reader.parse(text, codes::NAME, service)?;
+            Some(service.value)
+        }
+        _ => {
+            field.note_type(reader);
+            None
+        }
+    }
+}
+
+/// A full name of Protocol Buffers: identifiers and dots.
+fn service(text: &str) -> Result<String, Complaint> {
+    let bad = || Complaint::new(format!("`{text}` is not the name of a service"));
+    if let Some((service, _)) = text.trim_start_matches('/').split_once('/') {
+        return Err(bad().help(format!("without the method: `{service}`")));
+    }
+    let is_identifier = |part: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        part.chars().all(fits) && part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    };
+    if text.len() > SERVICE_BYTES_MAX || !text.split('.').all(is_identifier) {
+        return Err(bad().help("write its full name, such as `shop.Orders`"));
+    }
+    Ok(text.to_owned())
+}
+
+fn note_grpc_only(reader: &mut Reader, table: &Fields<'_>) {
+    let grpc = table.get("grpc").map(|grpc| grpc.name);
+    for field in table
+        .among(&["kind"])
+        .into_iter()
+        .chain(table.among(OF_HTTP))
+    {
+        let message = format!("a check by gRPC has no `{}`", field.key.name);
+        let diagnostic = Diagnostic::error(codes::CONFLICT, field.name, message);
+        let diagnostic = match grpc {
+            Some(grpc) => diagnostic.and(grpc, "the check"),
+            None => diagnostic,
+        };
+        reader.note(diagnostic.help("leave it out, or leave out `grpc`"));
     }
 }
 
@@ -161,7 +229,7 @@ fn path(text: &str) -> Result<String, Complaint> {
         return Err(bad.help("write the path alone; `host` and `port` have keys of their own"));
     }
     if !text.starts_with('/') {
-        return Err(bad.help(format!("write `/{text}`, or `tcp` or `off`")));
+        return Err(bad.help(format!("write `/{text}`, or `tcp`, `grpc` or `off`")));
     }
     match text.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
         None => Ok(text.to_owned()),
@@ -261,7 +329,17 @@ pub(crate) fn eject(reader: &mut Reader, field: &Field<'_>) -> Option<Eject> {
 
 #[cfg(test)]
 mod tests {
-    use super::{path, statuses};
+    use super::{path, service, statuses};
+
+    #[test]
+    fn a_service_has_its_full_name() {
+        for text in ["Orders", "shop.v1.Orders", "_a.b_2"] {
+            service(text).unwrap();
+        }
+        for text in ["", ".", "shop.", "shop Orders", "/shop.Orders/Get", "1a"] {
+            assert!(service(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn statuses_are_numbers_or_ranges() {

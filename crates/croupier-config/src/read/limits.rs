@@ -10,10 +10,14 @@ use crate::tree::Value;
 
 pub(crate) fn timeouts(reader: &mut Reader, table: &Fields<'_>, timeouts: &mut Timeouts) {
     for entry in TIMEOUTS {
-        if let Some(timeout) = table
-            .get(entry.name)
-            .and_then(|field| field.timeout(reader))
-        {
+        let Some(field) = table.get(entry.name) else {
+            continue;
+        };
+        if entry.word.is_none() && field.is_word("off") {
+            let message = format!("`{}` cannot be `off`", entry.name);
+            let note = Diagnostic::error(codes::UNKNOWN_WORD, field.node.span, message);
+            reader.note(note.help("it takes a duration such as `\"10s\"`"));
+        } else if let Some(timeout) = field.timeout(reader) {
             timeouts.set(entry.name, timeout.into());
         }
     }

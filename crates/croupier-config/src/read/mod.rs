@@ -2,6 +2,7 @@
 //!
 //! A function here returns `None` when it has noted a problem; nobody reports the same thing twice, and nobody stops.
 
+mod acme;
 mod action;
 mod address;
 mod amount;
@@ -13,6 +14,7 @@ mod headers;
 mod health;
 mod host;
 mod limits;
+mod origin;
 mod path;
 mod pool;
 mod process;
@@ -24,13 +26,17 @@ mod site;
 mod sticky;
 mod template;
 mod test;
+mod tls;
 mod traffic;
+mod url;
 
 pub(crate) use field::Field;
 pub(crate) use fields::Fields;
 #[cfg(test)]
 pub(crate) use fields::seen;
+pub(crate) use host::pattern;
 pub(crate) use pool::PoolBook;
+pub(crate) use tls::{Asked, Terms, Written};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,7 +44,7 @@ use std::sync::Arc;
 use crate::codes::{self, Code};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::keys;
-use crate::model::{Config, Limits, Process, Timeouts};
+use crate::model::{Acme, Config, Limits, Process, Timeouts};
 use crate::source::{FileId, Sources, Span, Spanned};
 use crate::syntax::line_start;
 use crate::tree::{Entry, Node};
@@ -75,6 +81,10 @@ pub(crate) struct Reader {
     pub(crate) echoes: HashMap<FileId, BTreeSet<usize>>,
     /// A file could not be read or parsed, so what it defines is not known.
     pub(crate) is_partial: bool,
+    /// What each site of the config says of TLS, in the same order; the checks decide what it comes to.
+    pub(crate) written: Vec<Written>,
+    /// Where `[acme]` stands.
+    pub(crate) acme_at: Option<Span>,
 }
 
 impl Reader {
@@ -90,6 +100,7 @@ impl Reader {
             list,
             echoes,
             is_partial,
+            ..
         } = self;
         let is_echo = |diagnostic: &Diagnostic| {
             let span = diagnostic.span();
@@ -143,6 +154,7 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
     let mut server = Process::default();
     let mut timeouts = Timeouts::default();
     let mut limits = Limits::default();
+    let mut acme = Acme::default();
     let mut book = PoolBook::default();
     let mut sites = Vec::new();
     let mut tests = Vec::new();
@@ -159,6 +171,10 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
         }
         if let Some(table) = top.table(reader, "limits", &keys::LIMITS) {
             limits::limits(reader, &table, &mut limits);
+        }
+        if let Some(table) = top.table(reader, "acme", &keys::ACME) {
+            reader.acme_at = top.get("acme").map(|field| field.name);
+            acme = acme::acme(reader, &table);
         }
         for entry in named(reader, top, "pool", &keys::POOL) {
             book.name(reader, entry);
@@ -184,8 +200,8 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
         sources,
         server,
         timeouts,
-        acme: crate::model::Acme::default(),
         limits,
+        acme,
         pools,
         sites,
         tests,
@@ -198,7 +214,7 @@ fn top<'a>(reader: &mut Reader, file: &'a File) -> Option<Fields<'a>> {
     if file.is_main {
         return Some(top);
     }
-    for name in ["version", "server", "timeouts", "limits"] {
+    for name in ["version", "server", "timeouts", "limits", "acme"] {
         if let Some(field) = top.get(name).filter(|_| name != "version") {
             let message = format!("`{name}` belongs to the main file");
             reader.note(

@@ -7,11 +7,12 @@ use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{
-    Balance, Health, HostHeader, Pool, PoolId, PoolKind, Server, ServerAddress, Switch,
+    Balance, Health, HostHeader, Pool, PoolId, PoolKind, Protocol, Server, ServerAddress, Switch,
 };
 use crate::nearest::nearest;
 use crate::read::{
-    Complaint, Field, Fields, Reader, address, balance, health, host, limits, retry, server, sticky,
+    Complaint, Field, Fields, Reader, address, balance, health, host, limits, origin, retry,
+    server, sticky,
 };
 use crate::source::Spanned;
 use crate::tree::Entry;
@@ -85,9 +86,7 @@ impl PoolBook {
         {
             read.host = host;
         }
-        if let Some(field) = table.get("protocol") {
-            protocol(reader, &field);
-        }
+        origin::speech(reader, &table, &mut read);
         let idle = table
             .get("idle_per_server")
             .and_then(|field| field.integer(reader));
@@ -153,7 +152,7 @@ impl PoolBook {
         field.note_empty(reader);
         let texts = field.texts(reader);
         let count = texts.len();
-        let addresses: Vec<Spanned<ServerAddress>> = texts
+        let servers: Vec<Spanned<(Protocol, ServerAddress)>> = texts
             .into_iter()
             .filter_map(|text| match self.names.get(text.value) {
                 Some(_) => {
@@ -163,17 +162,26 @@ impl PoolBook {
                     reader.note(note);
                     None
                 }
-                None => reader.parse(text, codes::ADDRESS, address::server),
+                None => reader.parse(text, codes::ADDRESS, origin::server),
             })
             .collect();
+        let is_mixed = origin::note_mixed(reader, &servers);
+        let protocol = servers
+            .first()
+            .map_or(Protocol::Http, |first| first.value.0);
+        let addresses: Vec<Spanned<ServerAddress>> = servers
+            .into_iter()
+            .map(|server| server.map(|(_, address)| address))
+            .collect();
         field.note_twice(reader, &addresses, ToString::to_string);
-        if addresses.is_empty() || addresses.len() < count {
+        if addresses.is_empty() || addresses.len() < count || is_mixed {
             return None;
         }
         let span = field.node.span;
+        let scheme = origin::scheme(protocol);
         let name = addresses
             .iter()
-            .map(|address| address.to_string())
+            .map(|address| format!("{scheme}{}", address.value))
             .collect::<Vec<_>>()
             .join(",");
         if let Some(id) = self.anonymous.get(&name) {
@@ -183,8 +191,9 @@ impl PoolBook {
         self.anonymous.insert(name.clone(), id);
         let servers = addresses.into_iter().map(Server::new).collect();
         let name = Spanned::new(name, span);
-        self.pools
-            .push(Pool::new(name, PoolKind::Anonymous, servers, span));
+        let mut pool = Pool::new(name, PoolKind::Anonymous, servers, span);
+        pool.protocol = protocol;
+        self.pools.push(pool);
         Some(Spanned::new(id, span))
     }
 }
@@ -251,18 +260,6 @@ fn note_port(reader: &mut Reader, health: &Field<'_>, pool: &Pool) {
                 .help("leave out `port`, or put this server into a pool of its own"),
         );
     }
-}
-
-fn protocol(reader: &mut Reader, field: &Field<'_>) {
-    if let Some(text) = field.node.as_str()
-        && ["https", "h2c", "h2"].contains(&text.value)
-    {
-        let message = format!("`{}` comes with a later version", text.value);
-        let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, text.span, message);
-        reader.note(diagnostic.help("use `http`"));
-        return;
-    }
-    field.word(reader);
 }
 
 fn host_header(reader: &mut Reader, field: &Field<'_>) -> Option<HostHeader> {

@@ -53,6 +53,14 @@ pub(crate) fn process(reader: &mut Reader, table: &Fields<'_>) -> Process {
                 .extend(reader.parse(text, codes::ADDRESS, address::trusted));
         }
     }
+    if let Some(field) = table.get("proxy_protocol") {
+        for text in field.texts(reader) {
+            process
+                .proxy_protocol
+                .extend(reader.parse(text, codes::ADDRESS, address::trusted));
+        }
+    }
+    process.state = table.get("state").and_then(|field| state(reader, &field));
     if let Some(field) = table.get("resolver") {
         let resolvers: Vec<Spanned<SocketAddr>> = field
             .texts(reader)
@@ -120,6 +128,17 @@ fn admin(reader: &mut Reader, field: &Field<'_>) -> Option<Spanned<PathBuf>> {
 fn metrics(reader: &mut Reader, field: &Field<'_>) -> Option<Spanned<Listen>> {
     let text = field.text(reader).filter(|text| text.value != "off")?;
     reader.parse(text, codes::ADDRESS, address::listen)
+}
+
+/// A directory; it need not be there yet.
+fn state(reader: &mut Reader, field: &Field<'_>) -> Option<Spanned<PathBuf>> {
+    let text = field.full_text(reader)?;
+    reader.parse(text, codes::ADDRESS, |text| match text {
+        "off" => Err(Complaint::new("`state` cannot be `off`")
+            .help("leave it out: the directory is made when there is something to keep")),
+        _ if text.contains('\0') => Err(Complaint::new("a path has no zero byte")),
+        _ => Ok(PathBuf::from(text)),
+    })
 }
 
 fn pseudonym(text: &str) -> Result<String, Complaint> {

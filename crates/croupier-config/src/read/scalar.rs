@@ -27,7 +27,8 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("TiB", 1 << 40),
 ];
 
-const MILLIS_MAX: u64 = 366 * 86_400_000;
+const DAY_MILLIS: u64 = 86_400_000;
+const DAYS_MAX: u64 = 366;
 
 /// `10s`, `500ms`, `1h30m` or `off`.
 pub(crate) fn timeout(text: &str) -> Result<Timeout, Complaint> {
@@ -42,8 +43,13 @@ pub(crate) fn timeout(text: &str) -> Result<Timeout, Complaint> {
     Ok(Timeout::After(duration))
 }
 
-/// `10s`, `500ms`, `1h30m`.
+/// `10s`, `500ms`, `1h30m`; a year at most.
 pub(crate) fn duration(text: &str) -> Result<Duration, Complaint> {
+    duration_of_days(text, DAYS_MAX)
+}
+
+/// The same, with a bound of its own.
+pub(crate) fn duration_of_days(text: &str, days_max: u64) -> Result<Duration, Complaint> {
     let bad = || Complaint::new(format!("`{text}` is not a duration"));
     let forms = "a duration is a number and a unit, such as `10s`, `500ms` or `1h30m`";
     let mut rest = text;
@@ -76,8 +82,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Complaint> {
             .ok()
             .and_then(|number: u64| number.checked_mul(*factor))
             .and_then(|part| millis.checked_add(part))
-            .filter(|millis| *millis <= MILLIS_MAX)
-            .ok_or_else(|| Complaint::new(format!("`{text}` is more than a year")))?;
+            .filter(|millis| *millis / DAY_MILLIS < days_max || *millis == days_max * DAY_MILLIS)
+            .ok_or_else(|| {
+                Complaint::new(match days_max {
+                    DAYS_MAX => format!("`{text}` is more than a year"),
+                    _ => format!("`{text}` is more than {days_max} days"),
+                })
+            })?;
     }
     Ok(Duration::from_millis(millis))
 }

@@ -3,9 +3,9 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{PathEdit, Plain, Route, Site, TimeoutOverrides, Traffic, When};
+use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
-use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, traffic};
+use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, tls, traffic};
 use crate::source::Spanned;
 use crate::tree::{Entry, Node, Value};
 
@@ -53,8 +53,11 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         .unwrap_or(false);
     let timeout = limits::overrides(reader, &table);
     let traffic = traffic::traffic(reader, &table, book);
+    let (written, plain, hsts) = tls::written(reader, &table);
+    let host = host?;
+    reader.written.push(written);
     Some(Site {
-        host: host?,
+        host,
         aliases,
         listen: listen.unwrap_or_default(),
         routes,
@@ -62,8 +65,8 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         hide,
         forwarded,
         tls: None,
-        plain: Plain::default(),
-        hsts: None,
+        plain,
+        hsts,
         timeout,
         traffic,
         span: entry.node.span,

@@ -80,7 +80,7 @@ fn cookie_path(text: &str) -> Result<String, Complaint> {
 }
 
 /// A text, `{ file = ".." }` or `{ env = ".." }`.
-fn secret(reader: &mut Reader, field: &Field<'_>) -> Option<Secret> {
+pub(crate) fn secret(reader: &mut Reader, field: &Field<'_>) -> Option<Secret> {
     match &field.node.value {
         Value::String(_) => {
             let text = field.full_text(reader)?;
@@ -93,7 +93,11 @@ fn secret(reader: &mut Reader, field: &Field<'_>) -> Option<Secret> {
                 Secret::BYTES_MIN,
                 Secret::BYTES_MAX
             );
-            let help = "make one with `openssl rand -base64 32`, and keep it outside: `secret = { file = \"/etc/croupier/secret\" }`";
+            let help = match field.key.name {
+                "secret" => "make one with `openssl rand -base64 32`, and keep it outside: `secret = { file = \"/etc/croupier/secret\" }`".to_owned(),
+                // Not ours to make.
+                name => format!("take all of it, and keep it outside: `{name} = {{ file = \"/etc/croupier/secret\" }}`"),
+            };
             reader.note(Diagnostic::error(codes::SECRET, text.span, message).help(help));
             None
         }

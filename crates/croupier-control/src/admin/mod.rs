@@ -124,6 +124,7 @@ impl Doors {
 impl Face {
     fn metrics(&self) -> String {
         let mut samples = samples::of_pools(&self.live);
+        samples.extend(samples::of_certificates(&self.live));
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds and counts are far below 2^52"

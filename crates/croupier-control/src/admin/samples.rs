@@ -2,7 +2,7 @@
 
 use croupier_proxy::{
     Live,
-    live::{LivePool, Rank, Server, State},
+    live::{LivePool, Rank, Server, State, certs::Shown},
 };
 use croupier_telemetry::{Metric, Sample};
 
@@ -16,6 +16,16 @@ pub(super) fn of_pools(live: &Live) -> Vec<Sample> {
         of_pool(&pool, &mut samples);
     }
     samples
+}
+
+/// When the certificates that sites show end.
+pub(super) fn of_certificates(live: &Live) -> Vec<Sample> {
+    let shown = live.certs.shown().into_iter();
+    let samples = shown.map(|Shown { site, source, slot }| {
+        let end = slot.get().map_or(0, |certificate| certificate.not_after());
+        Sample::new(Metric::CertificateExpiry, &[&site, source], count(end))
+    });
+    samples.collect()
 }
 
 fn of_server(server: &Server, samples: &mut Vec<Sample>) {

@@ -4,7 +4,7 @@ use std::{io, os::unix::fs::PermissionsExt as _, path::Path, rc::Rc, time::Durat
 
 use croupier_config::model::Listen;
 use croupier_http::{
-    BodyLen, Method, RequestHead, ResponseHead, Target,
+    BodyLen, Method, RequestHead, ResponseHead, Scheme, Target,
     h1::{chunked::ChunkLimits, scan::HeadLimits},
     rules::inspect,
 };
@@ -97,7 +97,7 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
         if conn.read_head(&LIMITS, &mut head).await.is_err() {
             break;
         }
-        let Ok(lawful) = inspect::request(&head, &mut target) else {
+        let Ok(lawful) = inspect::request(&head, Scheme::Http, &mut target) else {
             conn.close_after();
             answer(&mut conn, head.method, 400, "malformed request\n").await;
             break;

@@ -60,6 +60,18 @@ pub fn is_posing(raw_name: &[u8]) -> bool {
             .any(|posing| raw_name.eq_ignore_ascii_case(posing))
 }
 
+/// Names, outside the table, in which we tell an origin who the client proved to be: nobody else's
+/// word passes, not even a trusted peer's (RFC 9440 section 4).
+#[must_use]
+pub fn is_client_cert(raw_name: &[u8]) -> bool {
+    const OURS: &[u8] = b"x-client-cert-";
+    let prefix = raw_name.get(..OURS.len());
+    prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(OURS))
+        || raw_name.eq_ignore_ascii_case(b"x-client-cert")
+        || raw_name.eq_ignore_ascii_case(b"client-cert")
+        || raw_name.eq_ignore_ascii_case(b"client-cert-chain")
+}
+
 /// Does a name hold an underscore? Many applications can not tell `_` from `-`, so such a
 /// line could stand in for another (nginx drops them too).
 #[must_use]
@@ -147,12 +159,15 @@ const NO_TRAILER: NameSet = NameSet::of(&[
 /// May this line stand in a trailer section?
 #[must_use]
 pub fn may_trail(field: &Field<'_>) -> bool {
-    !NO_TRAILER.contains(field.name) && !is_alias(field.raw_name) && !is_posing(field.raw_name)
+    !NO_TRAILER.contains(field.name)
+        && !is_alias(field.raw_name)
+        && !is_posing(field.raw_name)
+        && !is_client_cert(field.raw_name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{forwards_left, is_alias, is_posing, may_trail};
+    use super::{forwards_left, is_alias, is_client_cert, is_posing, may_trail};
     use crate::fields::Fields;
 
     #[test]
@@ -162,6 +177,20 @@ mod tests {
         }
         assert!(!is_posing(b"X-Forward") && !is_posing(b"X-Custom"));
         assert!(is_alias(b"Transfer_Encoding") && !is_alias(b"Transfer-Encoding"));
+    }
+
+    #[test]
+    fn who_a_client_proved_to_be() {
+        for name in [
+            "X-Client-Cert-Verified",
+            "x-client-cert-anything",
+            "X-CLIENT-CERT",
+            "Client-Cert",
+            "client-cert-chain",
+        ] {
+            assert!(is_client_cert(name.as_bytes()), "{name}");
+        }
+        assert!(!is_client_cert(b"X-Client-Certain") && !is_client_cert(b"Client"));
     }
 
     #[test]
@@ -195,6 +224,8 @@ mod tests {
             "Authorization",
             "X-Forwarded-For",
             "Cookie",
+            "Client-Cert",
+            "x-client-cert-subject",
             "a_b",
         ] {
             fields.push(name.as_bytes(), b"x");

@@ -14,7 +14,7 @@ use crate::{
     head::{Framed, RequestHead, Version},
     method::Method,
     names::{Name, NameSet},
-    target::{Form, Target, TargetError},
+    target::{Form, Scheme, Target, TargetError},
 };
 
 /// What a lawful request asks for.
@@ -96,16 +96,20 @@ const MESSAGE_FIELDS: NameSet = NameSet::of(&[
     Name::TRANSFER_ENCODING,
 ]);
 
-/// Judges a request and reads its target into normal form.
+/// Judges a request that came over a connection of `scheme`, and reads its target into normal form.
 ///
 /// # Errors
 /// With the first reason found.
-pub fn request(head: &RequestHead, target: &mut Target) -> Result<Lawful, Unlawful> {
+pub fn request(
+    head: &RequestHead,
+    scheme: Scheme,
+    target: &mut Target,
+) -> Result<Lawful, Unlawful> {
     check_method(head)?;
     target
-        .read(head.method, head.target_bytes())
+        .read(scheme, head.method, head.target_bytes())
         .map_err(Unlawful::Target)?;
-    check_host(head, target)?;
+    check_host(head, scheme, target)?;
     let body = framing::request(head).map_err(Unlawful::Framing)?;
     let listed = listed(head)?;
     check_content_type(head)?;
@@ -137,7 +141,7 @@ fn check_method(head: &RequestHead) -> Result<(), Unlawful> {
     }
 }
 
-fn check_host(head: &RequestHead, target: &mut Target) -> Result<(), Unlawful> {
+fn check_host(head: &RequestHead, scheme: Scheme, target: &mut Target) -> Result<(), Unlawful> {
     let mut lines = head.fields.all(Name::HOST);
     let Some(host) = lines.next() else {
         return if head.version == Version::Http10 {
@@ -155,7 +159,8 @@ fn check_host(head: &RequestHead, target: &mut Target) -> Result<(), Unlawful> {
     let mut authority = crate::Authority::default();
     authority.read(host).map_err(|_| Unlawful::Host)?;
     let same = authority.host() == target.authority.host()
-        && authority.port().unwrap_or(80) == target.authority.port().unwrap_or(80);
+        && authority.port().unwrap_or(scheme.port())
+            == target.authority.port().unwrap_or(scheme.port());
     if same {
         Ok(())
     } else {
@@ -234,6 +239,7 @@ mod tests {
         h1::{head, scan::HeadLimits},
         head::RequestHead,
         names::Name,
+        target::Scheme,
     };
 
     fn inspect(text: &str) -> Result<(Lawful, Target), Unlawful> {
@@ -246,7 +252,7 @@ mod tests {
         let mut request_head = RequestHead::default();
         head::request(text.as_bytes(), &limits, &mut request_head).expect("parses");
         let mut target = Target::default();
-        request(&request_head, &mut target).map(|lawful| (lawful, target))
+        request(&request_head, Scheme::Http, &mut target).map(|lawful| (lawful, target))
     }
 
     #[test]

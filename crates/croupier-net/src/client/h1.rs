@@ -21,7 +21,7 @@ use crate::{
     error::NetError,
     local::Local,
     side::Outgoing,
-    timers::Timer,
+    timers::{Tick, Timer},
     transport::Transport,
     wire::{End, Wire},
 };
@@ -76,9 +76,6 @@ pub struct ClientConn {
     farewell: Farewell,
     served: u32,
 }
-
-/// What a client that speaks HTTP/2 sends first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How a connection will close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +149,39 @@ impl ClientConn {
         .await
     }
 
+    /// What has arrived and nobody has taken.
+    #[must_use]
+    pub fn arrived(&self) -> &[u8] {
+        self.wire.input.bytes()
+    }
+
+    /// Drops bytes from the front of what has arrived: they were for somebody else.
+    pub fn skip(&mut self, count: usize) {
+        self.wire.input.consume(count);
+    }
+
+    /// Waits until more has arrived. False when nothing does until `until`.
+    pub async fn has_more(&mut self, until: Tick) -> bool {
+        self.timer.arm(until);
+        poll_fn(|cx| match self.wire.poll_fill(cx) {
+            Poll::Ready(filled) => Poll::Ready(matches!(filled, Ok(count) if count > 0)),
+            Poll::Pending if self.timer.is_expired(cx) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Takes the stream out, with what was read of it: something else than HTTP/1 speaks first.
+    /// Until [`ClientConn::put_stream`], the connection is good for nothing but to be dropped.
+    pub fn take_stream(&mut self) -> Option<(Transport, Vec<u8>)> {
+        self.wire.take_stream()
+    }
+
+    /// Goes on over this stream: the one taken out, as it is now.
+    pub fn put_stream(&mut self, io: Transport) {
+        self.wire.put_stream(io);
+    }
+
     /// Reads the next request head.
     ///
     /// # Errors
@@ -210,21 +240,6 @@ impl ClientConn {
     /// The body that the head just read announces.
     pub fn expect_body(&mut self, body: BodyLen) {
         self.wire.expect_body(body);
-    }
-
-    /// Do the bytes that came first begin HTTP/2 (RFC 9113 section 3.4)? No method of HTTP/1 does.
-    #[must_use]
-    pub fn begins_http2(&self) -> bool {
-        let bytes = self.wire.input.bytes();
-        let seen = bytes.len().min(PREFACE.len());
-        self.served == 0 && seen >= 4 && bytes[..seen] == PREFACE[..seen]
-    }
-
-    /// The stream, and what was read from it; None when it was used already.
-    #[must_use]
-    pub fn into_parts(mut self) -> Option<(Transport, Vec<u8>)> {
-        let ahead = self.wire.input.bytes().to_vec();
-        self.wire.io.take().map(|io| (io, ahead))
     }
 
     /// Ends the connection after the present exchange.

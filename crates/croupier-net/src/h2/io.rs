@@ -2,7 +2,7 @@
 //! counted, a write that does not go on is noticed.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -30,7 +30,9 @@ pub(crate) enum With {
 pub(crate) struct Watch {
     meter: RefCell<Meter>,
     /// Since when the peer takes no bytes.
-    stuck: std::cell::Cell<Option<Tick>>,
+    stuck: Cell<Option<Tick>>,
+    /// Something arrived since somebody asked.
+    has_heard: Cell<bool>,
 }
 
 impl Watch {
@@ -43,7 +45,16 @@ impl Watch {
     pub(crate) fn stuck(&self) -> Option<Tick> {
         self.stuck.get()
     }
+
+    /// Has anything arrived since this was asked last?
+    pub(crate) fn has_heard(&self) -> bool {
+        self.has_heard.replace(false)
+    }
 }
+
+/// Bytes read in one turn of the task; then the exchanges get theirs. A frame that costs its sender
+/// ten bytes costs us hundreds, and whoever must judge it has to see it before there are thousands.
+const TURN_BYTES: usize = 64 << 10;
 
 /// A transport in the library's hands.
 #[derive(Debug)]
@@ -54,6 +65,8 @@ pub(crate) struct H2Io {
     local: Rc<Local>,
     watch: Rc<Watch>,
     with: With,
+    /// What may still be read in this turn.
+    left: usize,
 }
 
 impl H2Io {
@@ -71,7 +84,8 @@ impl H2Io {
         };
         let watch = Rc::new(Watch {
             meter: RefCell::new(meter),
-            stuck: std::cell::Cell::new(None),
+            stuck: Cell::new(None),
+            has_heard: Cell::new(false),
         });
         let this = Self {
             io,
@@ -80,6 +94,7 @@ impl H2Io {
             local: Rc::clone(local),
             watch: Rc::clone(&watch),
             with,
+            left: TURN_BYTES,
         };
         (this, watch)
     }
@@ -132,10 +147,21 @@ impl AsyncRead for H2Io {
             }
             return Poll::Ready(Ok(()));
         }
+        if this.left == 0 {
+            this.left = TURN_BYTES;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(this.io.poll_read_buf(cx, buffer))?;
+        let polled = this.io.poll_read_buf(cx, buffer);
+        if polled.is_pending() {
+            this.left = TURN_BYTES;
+        }
+        ready!(polled)?;
         let bytes = &buffer.filled()[before..];
         this.see(bytes);
+        this.left = this.left.saturating_sub(bytes.len());
+        this.watch.has_heard.set(true);
         this.traffic().received(bytes.len());
         Poll::Ready(Ok(()))
     }

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use crate::{
     buffers::Buffer,
     error::NetError,
+    h2::H2Limits,
     local::Local,
     side::{Outgoing, Sink, Source},
     timers::Tick,
@@ -36,6 +37,8 @@ pub struct OriginLimits {
     pub head: HeadLimits,
     /// Chunk lines and trailers of the response body.
     pub chunks: ChunkLimits,
+    /// Connections that carry several exchanges.
+    pub h2: H2Limits,
 }
 
 /// What the request line and framing of a request say.
@@ -72,6 +75,8 @@ pub struct OriginConn {
     awaiting: bool,
     interim: u32,
     pub(super) used: u32,
+    /// See [`OriginConn::manner`].
+    manner: u32,
     pub(super) idle_since: Tick,
     /// The last field: dropped when the socket is closed.
     pub(super) guard: Option<Box<dyn Guard>>,
@@ -100,6 +105,7 @@ impl OriginConn {
             awaiting: false,
             interim: 0,
             used: 0,
+            manner: 0,
             idle_since: 0,
             guard: None,
         }
@@ -110,6 +116,19 @@ impl OriginConn {
     pub fn guarded(mut self, guard: impl Guard + 'static) -> Self {
         self.guard = Some(Box::new(guard));
         self
+    }
+
+    /// A connection that was made in a manner of this id; without, it is a plain one.
+    #[must_use]
+    pub fn made_by(mut self, manner: u32) -> Self {
+        self.manner = manner;
+        self
+    }
+
+    /// In which manner it was made: it is used again where that is the manner asked for.
+    #[must_use]
+    pub fn manner(&self) -> u32 {
+        self.manner
     }
 
     /// Has it carried nothing yet?

@@ -22,11 +22,11 @@ pub struct Spare {
 }
 
 impl OriginConn {
-    /// Takes a connection at rest from its runtime; None, and it is closed, when it does not rest
-    /// or the system refuses. One system call.
+    /// Takes a connection at rest from its runtime; None, and it is closed, when it does not rest,
+    /// the system refuses, or it is not a plain one. One system call.
     #[must_use]
     pub fn into_spare(mut self) -> Option<Spare> {
-        if !self.is_reusable() {
+        if !self.is_reusable() || self.manner() != super::Manner::PLAIN {
             return None;
         }
         let (used, idle_since) = (self.used, self.idle_since);
@@ -144,6 +144,14 @@ mod tests {
             line_bytes: 64,
             trailer_bytes: 64,
             trailers: 4,
+        },
+        h2: crate::h2::H2Limits {
+            streams: 4,
+            requests: 100,
+            window: 65_536,
+            stream_window: 65_536,
+            resets: 10,
+            control_frames: 100,
         },
     };
 

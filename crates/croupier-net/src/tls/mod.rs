@@ -31,6 +31,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use certs::{Certificate, CertificateError};
 pub use failure::TlsFailure;
+pub use rustls::ServerConfig;
 
 /// The cryptography of this process.
 ///

@@ -300,6 +300,22 @@ impl Wire {
         stream.map(|stream| (stream, self.last_body))
     }
 
+    /// Takes the stream out, with what was read of it and nobody has taken. Until another is put in
+    /// its place, the wire is good for nothing but to be dropped.
+    pub(crate) fn take_stream(&mut self) -> Option<(Transport, Vec<u8>)> {
+        let stream = self.io.take()?;
+        let ahead = self.input.bytes().to_vec();
+        self.input.consume(ahead.len());
+        self.rest();
+        Some((stream, ahead))
+    }
+
+    /// Goes on over this stream.
+    pub(crate) fn put_stream(&mut self, stream: Transport) {
+        self.io = Socket::new(stream);
+        self.ended = false;
+    }
+
     /// Limits of the bodies received.
     pub(crate) fn chunk_limits(&self) -> ChunkLimits {
         self.chunk_limits

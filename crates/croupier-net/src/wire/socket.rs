@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use crate::transport::Transport;
 
-/// A wire's stream. Only [`super::Wire::into_stream`] takes it out, and ends the wire with it.
+/// A wire's stream. [`super::Wire::into_stream`] takes it out and ends the wire with it;
+/// [`super::Wire::take_stream`] does until another one is put in its place.
 #[derive(Debug)]
 pub(crate) struct Socket(Option<Transport>);
 

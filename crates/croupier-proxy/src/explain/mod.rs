@@ -14,12 +14,14 @@ use croupier_http::{
 use croupier_telemetry::RequestIds;
 
 use crate::{
-    fault::Fault,
+    fault::{Code, Fault},
     incoming::{Incoming, UNKNOWN},
     plan::{Action, HostRule, Plan, RouteId, RoutePlan, Way, WrittenServer},
+    router::host::SiteId,
     stage::{
         inspect,
         route::{self, WhyNot},
+        secure,
     },
 };
 
@@ -49,6 +51,8 @@ pub struct Question<'a> {
 pub struct Explanation {
     /// The site that answers, when the request gets that far.
     pub site: Option<String>,
+    /// Its TLS, in words: whose certificate the client sees. None: it is plain.
+    pub tls: Option<String>,
     /// Routes looked at, in order, with the reason why they lost; the last may have won.
     pub routes: Vec<(String, Option<String>)>,
     /// What happens.
@@ -94,6 +98,13 @@ pub enum Outcome {
         /// Where a redirect leads.
         location: Option<String>,
     },
+    /// It came without TLS to a site that has it, and is sent there.
+    Https {
+        /// The status.
+        status: u16,
+        /// Where to.
+        location: String,
+    },
     /// It is refused.
     Fault {
         /// The route's name, when one was found.
@@ -108,6 +119,7 @@ pub enum Outcome {
 pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     let refused = |fault: Fault| Explanation {
         site: None,
+        tls: None,
         routes: Vec::new(),
         outcome: Outcome::Fault { route: None, fault },
     };
@@ -118,15 +130,25 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     if let Err(fault) = inspect::check(plan, &mut incoming) {
         return refused(fault);
     }
-    let found = route::find(plan, &incoming);
-    let Some(site) = route::site(plan, &incoming) else {
-        return refused(
-            found
-                .err()
-                .map_or_else(|| crate::Code::ProxyInternal.into(), Fault::from),
-        );
+    let Some(site_id) = route::site(plan, &incoming) else {
+        return refused(Code::ProxySiteNone.into());
     };
-    let site = &plan.sites[site.0];
+    let site = &plan.sites[site_id.0];
+    let at_the_door = |outcome| Explanation {
+        site: Some(site.name.clone()),
+        tls: site.tls.as_ref().map(ToString::to_string),
+        routes: Vec::new(),
+        outcome,
+    };
+    match door(plan, site_id, &incoming) {
+        Ok(None) => {}
+        Ok(Some(location)) => {
+            let status = secure::TO_HTTPS;
+            return at_the_door(Outcome::Https { status, location });
+        }
+        Err(fault) => return at_the_door(Outcome::Fault { route: None, fault }),
+    }
+    let found = route::find(plan, Some(site_id), &incoming);
     let mut routes = Vec::new();
     for route in &site.routes {
         let why_not = route::why_not(route, &incoming, incoming.target.path());
@@ -147,10 +169,21 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
         },
     };
     Explanation {
-        site: Some(site.name.clone()),
         routes,
-        outcome,
+        ..at_the_door(outcome)
     }
+}
+
+/// What `secure` says, of a connection as a client that knows the host would make it.
+fn door(plan: &Plan, site: SiteId, incoming: &Incoming) -> Result<Option<String>, Fault> {
+    let listener = plan.listeners.get(incoming.listener);
+    let has_tls = listener.is_some_and(|listener| listener.tls.is_some());
+    let is_plain = plan.sites[site.0].tls.is_none();
+    // A trusted proxy may take the TLS off before us.
+    if incoming.scheme == "https" && has_tls && is_plain && plan.trusted.is_empty() {
+        return Err(Code::ProxyMisdirected.into());
+    }
+    secure::judge(plan, site, incoming)
 }
 
 /// The request as the data plane would have received it.
@@ -178,7 +211,9 @@ fn incoming(plan: &Plan, question: &Question<'_>) -> Result<Incoming, Fault> {
         lawful: UNKNOWN,
         listener: question.listener,
         scheme: question.scheme,
+        secure: None,
         peer_ip: question.client,
+        peer_port: 0,
         client_ip: question.client,
         is_trusted: plan.trusted.holds_peer(question.client),
         request_id: RequestIds::new(0).next(0),

@@ -43,6 +43,19 @@ impl Doors {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Counts one more connection of a client, unless it has `max`.
+    fn admit(&self, client: u128, max: usize) -> bool {
+        let shard = self.shard(client).lock();
+        let mut shard = shard.unwrap_or_else(PoisonError::into_inner);
+        let count = shard.entry(client).or_insert(0);
+        let is_admitted = (*count as usize) < max;
+        *count += u32::from(is_admitted);
+        if *count == 0 {
+            shard.remove(&client);
+        }
+        is_admitted
+    }
+
     fn shard(&self, client: u128) -> &Mutex<HashMap<u128, u32>> {
         let folded = (client >> 64) as u64 ^ client as u64;
         &self.clients[(folded ^ folded >> 32 ^ folded >> 7) as usize % SHARDS]
@@ -67,23 +80,28 @@ impl Door {
             return Err(Refused::Total);
         }
         let client = client.map(network);
-        if let Some(client) = client {
-            let mut shard = doors
-                .shard(client)
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let count = shard.entry(client).or_insert(0);
-            if *count as usize >= client_max {
-                drop(shard);
-                doors.open.fetch_sub(1, Ordering::Relaxed);
-                return Err(Refused::Client);
-            }
-            *count += 1;
+        if client.is_some_and(|client| !doors.admit(client, client_max)) {
+            doors.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refused::Client);
         }
         Ok(Self {
             live: Arc::clone(live),
             client,
         })
+    }
+
+    /// Counts a connection, which was let in without knowing whose it is, against its client.
+    ///
+    /// # Errors
+    /// When that client has too many.
+    pub fn identify(&mut self, client: IpAddr, client_max: usize) -> Result<(), Refused> {
+        debug_assert!(self.client.is_none(), "a connection has one client");
+        let client = network(client);
+        if !self.live.doors.admit(client, client_max) {
+            return Err(Refused::Client);
+        }
+        self.client = Some(client);
+        Ok(())
     }
 }
 
@@ -132,6 +150,20 @@ mod tests {
         assert_eq!(live.doors.open(), 1);
         let again = enter("2001:db8::9").unwrap();
         drop((again, second));
+        assert_eq!(live.doors.open(), 0);
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_is_counted_when_it_is_named() {
+        let live = Live::new();
+        let ip = |ip: &str| ip.parse().unwrap();
+        let mut first = Door::enter(&live, None, 9, 1).unwrap();
+        let mut second = Door::enter(&live, None, 9, 1).unwrap();
+        assert_eq!(first.identify(ip("10.0.0.1"), 1), Ok(()));
+        assert_eq!(second.identify(ip("10.0.0.1"), 1), Err(Refused::Client));
+        drop(first);
+        assert_eq!(second.identify(ip("10.0.0.1"), 1), Ok(()));
+        drop(second);
         assert_eq!(live.doors.open(), 0);
     }
 }

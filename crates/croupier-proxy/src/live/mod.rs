@@ -5,10 +5,19 @@
 //!
 //! [`health`] is the state of one server, `marks` what requests read of it, [`policy`] its
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
-//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for.
+//! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for,
+//! `manners` how servers are spoken to; `doors`, `handshakes` and [`offers`] are the front door's;
+//! [`certs`] are the certificates that sites show, `wants` the names that wait for one.
 
 mod doors;
+mod handshakes;
+mod manners;
 mod names;
+
+pub mod certs;
+mod wants;
+
+pub mod offers;
 
 pub mod health;
 pub mod policy;
@@ -40,9 +49,13 @@ use std::{
 use croupier_telemetry::Registry;
 
 pub use busy::{Busy, Connected};
+pub use certs::{Certs, Pending};
 pub use doors::{Door, Doors, Refused};
+pub use handshakes::{Handshake, Handshakes};
 pub use health::{Rank, Reason, State};
+pub use manners::{Greeting, Manners, Speech, Spoken, Tls};
 pub use names::{Found, Name, NamedAddress, Names, Source};
+use offers::Offers;
 pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};
@@ -57,8 +70,16 @@ pub struct Live {
     pub registry: Arc<Registry>,
     /// Who is connected.
     pub doors: Doors,
+    /// TLS handshakes under way.
+    pub handshakes: Handshakes,
+    /// What handshakes are made with.
+    pub offers: Offers,
     /// What the names of the config stand for.
     pub names: Names,
+    /// What sites show, and what proves that names are ours.
+    pub certs: Certs,
+    /// How pools' servers are spoken to.
+    pub manners: Manners,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -75,7 +96,11 @@ impl Live {
         Arc::new(Self {
             registry: Registry::new(Code::WORDS),
             doors: Doors::default(),
+            handshakes: Handshakes::default(),
+            offers: Offers::default(),
             names: Names::default(),
+            certs: Certs::default(),
+            manners: Manners::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),
@@ -160,12 +185,15 @@ impl Live {
         }
     }
 
-    /// Forgets pools and servers that nobody holds any more.
+    /// Forgets pools, servers and certificates that nobody holds any more.
     pub fn release(&self) {
+        self.certs.release();
         // A pool holds its servers, and they its queue; so both may be let go in this order.
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| Arc::strong_count(pool) > 1);
         drop(pools);
+        // Offers hold slots, so these go first.
+        self.offers.release();
         self.held()
             .retain(|_, server| Arc::strong_count(server) > 1);
     }

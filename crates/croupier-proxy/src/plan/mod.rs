@@ -9,6 +9,7 @@ mod way;
 pub mod digest;
 pub mod path_edit;
 pub mod template;
+pub mod tls;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -27,10 +28,11 @@ use crate::{
         path::PathRule,
     },
 };
-pub use build::build;
+pub use build::{build, rebuild};
 use path_edit::PathEdit;
 pub use pool::{HostRule, PoolPlan, ServerPlan, StickyPlan, WrittenServer};
 use template::Template;
+use tls::{ListenerTls, SiteTls};
 pub use way::{RetryPlan, Way};
 
 /// The whole meaning of a config.
@@ -44,6 +46,8 @@ pub struct Plan {
     pub pools: Vec<PoolPlan>,
     /// Whose forwarding fields are believed.
     pub trusted: TrustedPeers,
+    /// Whose connections begin with a PROXY header.
+    pub proxied: TrustedPeers,
     /// Limits and times that no route changes.
     pub limits: LimitsPlan,
     /// Our name in `Via`, with the version before it: `1.1 croupier`. None: no `Via`.
@@ -57,6 +61,8 @@ pub struct ListenerPlan {
     pub address: Listen,
     /// Which site answers for which host here.
     pub hosts: Hosts,
+    /// The same for handshakes; None when no site here has TLS.
+    pub tls: Option<ListenerTls>,
 }
 
 /// A set of hosts and its routes.
@@ -66,6 +72,10 @@ pub struct SitePlan {
     pub name: String,
     /// Routes in order; the first match wins.
     pub routes: Vec<RoutePlan>,
+    /// None: it is plain.
+    pub tls: Option<Box<SiteTls>>,
+    /// `Strict-Transport-Security`.
+    pub hsts: Option<Box<[u8]>>,
     /// Where a request of this site is counted when no route takes it.
     pub slot: RouteSlot,
 }
@@ -235,11 +245,15 @@ pub struct LimitsPlan {
     pub connections: usize,
     /// And of one client.
     pub connections_per_client: usize,
+    /// TLS handshakes under way.
+    pub handshakes: usize,
+    /// For a PROXY header and a handshake, from their first byte to their last.
+    pub handshake_time: Option<Duration>,
     /// For a client's bytes while no route is known.
     pub times: Times,
 }
 
-/// Whose forwarding fields are believed.
+/// A set of peers: whose forwarding fields, or whose PROXY headers, are believed.
 #[derive(Debug, Default)]
 pub struct TrustedPeers {
     networks: Vec<ipnet::IpNet>,
@@ -256,6 +270,12 @@ impl TrustedPeers {
             }
         }
         this
+    }
+
+    /// Is it nobody?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
     }
 
     /// Is this address a proxy of ours?

@@ -57,14 +57,16 @@ impl PathEdit {
 
 #[cfg(test)]
 mod tests {
-    use croupier_http::{Method, Target};
+    use croupier_http::{Method, Scheme, Target};
 
     use super::PathEdit;
     use crate::router::path::PathRule;
 
     fn apply(strip: &str, add: &str, path: &str) -> String {
         let mut target = Target::default();
-        target.read(Method::Get, path.as_bytes()).unwrap();
+        target
+            .read(Scheme::Http, Method::Get, path.as_bytes())
+            .unwrap();
         let edit = PathEdit::Prefix {
             strip: strip.into(),
             add: add.into(),

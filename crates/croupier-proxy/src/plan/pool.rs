@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use croupier_config::model::ProxyHeader;
 use croupier_http::Authority;
+use croupier_net::origin::Manner;
 
 use crate::{
     live::{
@@ -27,6 +29,10 @@ pub struct PoolPlan {
     pub written: Vec<WrittenServer>,
     /// Its servers; of a name, one for each address found.
     pub servers: Vec<ServerPlan>,
+    /// How they are spoken to.
+    pub manner: Arc<Manner>,
+    /// What their connections begin with.
+    pub greeting: Option<ProxyHeader>,
     /// The highest weight, see [`ServerPlan::weight`].
     pub weight_max: u32,
     /// How one is chosen: each worker begins with a copy.
@@ -74,8 +80,8 @@ pub struct ServerPlan {
     pub weight: u32,
     /// 0 is asked first; at most [`ServerPlan::TIER_MAX`].
     pub tier: u8,
-    /// Attempts in flight, over all workers; 0: no limit. Never more than `connections_max`,
-    /// since each has a connection for itself.
+    /// Attempts in flight, over all workers; 0: no limit. Never more than its connections have
+    /// room for, where those are limited.
     pub requests_max: u32,
     /// Open connections, over all workers; 0: no limit.
     pub connections_max: u32,

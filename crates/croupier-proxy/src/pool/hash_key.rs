@@ -127,13 +127,14 @@ pub fn cookie<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<&
 
 #[cfg(test)]
 mod tests {
-    use croupier_http::{Fields, Method, Target};
+    use croupier_http::{Fields, Method, Scheme, Target};
 
     use super::{HashKey, Parts, SipHasher24, cookie, hash, mix};
 
     fn of(key: &HashKey, ip: &str, target: &str, fields: &[(&str, &str)]) -> Option<u64> {
         let mut read = Target::default();
-        read.read(Method::Get, target.as_bytes()).unwrap();
+        read.read(Scheme::Http, Method::Get, target.as_bytes())
+            .unwrap();
         let mut table = Fields::new();
         for (name, value) in fields {
             table.push(name.as_bytes(), value.as_bytes());

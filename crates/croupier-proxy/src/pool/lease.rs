@@ -1,9 +1,9 @@
 //! A borrowed origin connection. Dropping it gives it back: to the shelf when both messages
-//! ended cleanly, else it closes.
+//! ended cleanly, else it closes. A place on a shared one is free again either way.
 
 use std::rc::Rc;
 
-use croupier_net::origin::OriginConn;
+use croupier_net::origin::OriginStream;
 use croupier_telemetry::{Counter, ServerGauge};
 
 use super::idle::{Idle, Keeping};
@@ -12,14 +12,14 @@ use crate::live::{Busy, Server};
 /// A borrowed connection to a server, and a place among its requests.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    held: Option<(Box<OriginConn>, Busy)>,
+    held: Option<(OriginStream, Busy)>,
     idle: Rc<Idle>,
     keeping: Keeping,
 }
 
 impl Lease {
     pub(crate) fn new(
-        connection: Box<OriginConn>,
+        connection: OriginStream,
         busy: Busy,
         idle: &Rc<Idle>,
         keeping: Keeping,
@@ -38,14 +38,14 @@ impl Lease {
     }
 
     #[expect(clippy::expect_used, reason = "it is taken by drop and `give_up` only")]
-    fn held(&mut self) -> &mut (Box<OriginConn>, Busy) {
+    fn held(&mut self) -> &mut (OriginStream, Busy) {
         self.held
             .as_mut()
             .expect("a lease holds its connection until it is dropped")
     }
 
     /// The connection.
-    pub(crate) fn connection(&mut self) -> &mut OriginConn {
+    pub(crate) fn connection(&mut self) -> &mut OriginStream {
         &mut self.held().0
     }
 
@@ -76,7 +76,9 @@ impl Drop for Lease {
             return;
         };
         self.count_out(busy.server());
-        if connection.is_reusable() && !self.idle.local.is_draining() {
+        if !self.idle.local.is_draining()
+            && let Some(connection) = connection.into_reusable()
+        {
             self.idle.keep(busy.server(), connection, self.keeping);
         }
     }

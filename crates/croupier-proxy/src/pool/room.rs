@@ -5,11 +5,11 @@
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 use croupier_net::{
-    origin::OriginConn,
+    origin::OriginStream,
     timers::{Tick, Timer},
 };
 
-use super::idle::{Care, Idle};
+use super::idle::{Idle, Which};
 use crate::live::{Connected, Server};
 
 /// What there is room for.
@@ -18,16 +18,16 @@ pub(crate) enum Room {
     /// A new connection, counted from now on.
     New(Connected),
     /// None, but an idle one came to hand.
-    Idle(Box<OriginConn>),
+    Idle(OriginStream),
 }
 
 /// Looks each tick until there is room for one more than now, of `max` (0: no limit), or an
-/// idle connection that was laid to rest after `since`; None when there is none until `until`.
+/// idle connection that is of this kind; None when there is none until `until`.
 pub(crate) async fn find(
     idle: &Idle,
     server: &Arc<Server>,
     max: u32,
-    (since, care): (Tick, Care),
+    which: Which<'_>,
     timer: &Timer,
     until: Tick,
 ) -> Option<Room> {
@@ -35,7 +35,7 @@ pub(crate) async fn find(
         if let Some(connected) = Connected::open(server, max) {
             return Some(Room::New(connected));
         }
-        if let Some(connection) = idle.take(server, since, care) {
+        if let Some(connection) = idle.take(server, which) {
             return Some(Room::Idle(connection));
         }
         let now = idle.local.timers.now();

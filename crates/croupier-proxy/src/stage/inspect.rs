@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use croupier_http::{
-    BodyLen, Name,
+    BodyLen, Name, Scheme,
     rules::{
         forwarded,
         inspect::{self, Unlawful},
@@ -27,7 +27,11 @@ const ID_MAX: usize = 128;
 
 /// Judges the request and learns from it what later stages need.
 pub(crate) fn check(plan: &Plan, incoming: &mut Incoming) -> Result<(), Fault> {
-    let lawful = inspect::request(&incoming.head, &mut incoming.target).map_err(refusal)?;
+    let scheme = match incoming.scheme {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    let lawful = inspect::request(&incoming.head, scheme, &mut incoming.target).map_err(refusal)?;
     incoming.lawful = lawful;
     let fields = &incoming.head.fields;
     if let (BodyLen::Length(length), Some(max)) = (lawful.body, plan.limits.body_bytes)

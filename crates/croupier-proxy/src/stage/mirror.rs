@@ -6,7 +6,7 @@ use croupier_net::origin::h1::{RequestLine, encode_head};
 use croupier_telemetry::Counter;
 
 use super::{
-    fetch::{copy_to, host},
+    fetch::{copy_to, hello, host},
     outgoing::RequestLines,
 };
 use crate::{
@@ -64,6 +64,7 @@ fn try_send(x: &Exchange, mirror: &MirrorPlan, upload: &Upload) -> Option<()> {
     let copy = RequestCopy {
         head,
         method: x.incoming.head.method,
+        hello: hello::of(x, pool),
         body,
     };
     spawn::mirror(&x.worker, pool, busy, copy, &mirror.way.times);

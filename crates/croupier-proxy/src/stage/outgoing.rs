@@ -7,7 +7,8 @@ use croupier_http::{Field, Method, Name, NameSet, fields::members, rules::hop};
 use croupier_net::side::Outgoing;
 use croupier_telemetry::text;
 
-use crate::{exchange::Exchange, plan::RoutePlan};
+use super::client_cert;
+use crate::{exchange::Exchange, grpc, plan::RoutePlan};
 
 /// The lines of a request on its way to an origin.
 pub(crate) struct RequestLines<'a> {
@@ -46,13 +47,28 @@ impl Outgoing for RequestLines<'_> {
         if forwards_left.is_some() {
             drop.insert(Name::MAX_FORWARDS);
         }
+        let time_left = grpc::time_left(incoming, self.x.times().exchange);
         for field in fields.iter() {
             if drop.contains(field.name) || field.name == Name::OTHER && self.drops(&field) {
+                continue;
+            }
+            if let Some(left) = time_left
+                && field.is_named(grpc::TIMEOUT)
+            {
+                self.x.worker.with_scratch(|value| {
+                    grpc::write_timeout(value, left);
+                    emit(field.raw_name, value);
+                });
                 continue;
             }
             emit(field.raw_name, field.value);
         }
         self.own_lines(emit);
+        client_cert::lines(self.x, &mut |name, value| {
+            if !edits.drops_named(name) {
+                emit(name, value);
+            }
+        });
         if let Some(left) = forwards_left
             && !edits.dropped().contains(Name::MAX_FORWARDS)
         {
@@ -82,6 +98,7 @@ impl RequestLines<'_> {
     fn drops(&self, field: &Field<'_>) -> bool {
         let incoming = &self.x.incoming;
         hop::is_alias(field.raw_name)
+            || hop::is_client_cert(field.raw_name)
             || !incoming.is_trusted && hop::is_posing(field.raw_name)
             || incoming.lawful.listed.others && hop::is_listed(field, &incoming.head.fields)
             || self.route.request_edits.drops_other(field)

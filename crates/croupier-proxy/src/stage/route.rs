@@ -1,4 +1,5 @@
-//! Stage 2: whose is it? Listener and host give the site, its first matching route takes it.
+//! Stage 2: whose is it? Listener and host give the site (to [`super::secure`], before), its first
+//! matching route takes it.
 //!
 //! A path that servers could read in two ways is matched in both readings; if they lead to
 //! different routes, the request is refused: no rule can be evaded by an encoding.
@@ -10,9 +11,13 @@ use crate::{
     router::host::SiteId,
 };
 
-/// Finds the route.
-pub(crate) fn find(plan: &Plan, incoming: &Incoming) -> Result<RouteId, Code> {
-    let site = site(plan, incoming).ok_or(Code::ProxySiteNone)?;
+/// Finds the route of a site.
+pub(crate) fn find(
+    plan: &Plan,
+    site: Option<SiteId>,
+    incoming: &Incoming,
+) -> Result<RouteId, Code> {
+    let site = site.ok_or(Code::ProxySiteNone)?;
     let route = first(plan, site, incoming, incoming.target.path());
     if let Some(lenient) = incoming.target.lenient_path()
         && first(plan, site, incoming, lenient) != route

@@ -22,6 +22,7 @@ pub(crate) struct DealtLines<'a> {
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
         passing_lines(self.x, self.head, emit);
+        secure_lines(self.x, emit);
         if !self.head.fields.contains(Name::DATE) && self.head.status >= 200 {
             self.x
                 .worker
@@ -34,6 +35,26 @@ impl Outgoing for DealtLines<'_> {
             }
         }
     }
+}
+
+const STS: &[u8] = b"strict-transport-security";
+
+/// `Strict-Transport-Security` when the site has one to say: over TLS alone (RFC 6797 section 7.2). A
+/// line that the route writes is the route's.
+fn secure_lines(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    if let Some(value) = hsts(x) {
+        emit(STS, value);
+    }
+}
+
+fn hsts(x: &Exchange) -> Option<&[u8]> {
+    if x.incoming.scheme != "https" {
+        return None;
+    }
+    let value = x.site_plan()?.hsts.as_deref()?;
+    let edits = x.route_plan().map(|route| &route.response_edits);
+    let is_edited = edits.is_some_and(|edits| edits.drops_named(STS));
+    (!is_edited).then_some(value)
 }
 
 /// The cookie that leads the client back to this server.
@@ -74,6 +95,7 @@ fn passing_lines(x: &Exchange, head: &ResponseHead, emit: &mut dyn FnMut(&[u8], 
         .union(listed.names)
         .union(route.guard.dropped())
         .union(route.response_edits.dropped());
+    let has_hsts = head.status >= 200 && hsts(x).is_some();
     let rewrites = route.guard.is_on() && head.fields.present().intersects(hide::ADDRESSED);
     for field in head.fields.iter() {
         if drop.contains(field.name) {
@@ -82,6 +104,7 @@ fn passing_lines(x: &Exchange, head: &ResponseHead, emit: &mut dyn FnMut(&[u8], 
         if field.name == Name::OTHER
             && (route.guard.drops_other(&field)
                 || route.response_edits.drops_other(&field)
+                || has_hsts && field.is_named(STS)
                 || listed.others && hop::is_listed(&field, &head.fields))
         {
             continue;
@@ -120,6 +143,10 @@ impl Outgoing for MadeLines<'_> {
         self.x
             .worker
             .with_date(|date| emit(b"date", date.as_bytes()));
+        // Who is told that it came to the wrong place takes nothing else for its word.
+        if self.made.status != 421 {
+            secure_lines(self.x, emit);
+        }
         let edits = self.x.route_plan().map(|route| &route.response_edits);
         let is_edited =
             |name: &str| edits.is_some_and(|edits| edits.writes(Name::from_bytes(name.as_bytes())));

@@ -104,7 +104,7 @@ impl Worker {
         let cells = Rc::new(live.registry.worker());
         live.workers.fetch_add(1, Ordering::Relaxed);
         Rc::new(Self {
-            idle: Idle::new(&local, &cells, live),
+            idle: Idle::new(&local, &cells, live, spawn::driver),
             mirror: Mirror::default(),
             replays: Rc::default(),
             local,

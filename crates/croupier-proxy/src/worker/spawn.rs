@@ -1,13 +1,13 @@
 //! The only spawn on the data plane: counts connections and contains panics.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use croupier_net::timers::{NEVER, ticks};
 use croupier_telemetry::{Counter, Gauge, Level, event};
 
 use super::Worker;
 use crate::{
-    live::{Busy, Door},
+    live::{Busy, Door, Refused},
     plan::{PoolPlan, Times},
     pool::{
         idle::Keeping,
@@ -22,7 +22,7 @@ const MIRROR_TIME: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Seat {
     worker: Rc<Worker>,
-    _door: Door,
+    door: Door,
 }
 
 impl Seat {
@@ -32,8 +32,18 @@ impl Seat {
         worker.cells.add(Counter::Connections, 1);
         Self {
             worker: Rc::clone(worker),
-            _door: door,
+            door,
         }
+    }
+}
+
+impl Seat {
+    /// Its client is known now: it came through a proxy that names it.
+    ///
+    /// # Errors
+    /// When that client has too many connections.
+    pub(crate) fn identify(&mut self, client: IpAddr, client_max: usize) -> Result<(), Refused> {
+        self.door.identify(client, client_max)
     }
 }
 
@@ -82,6 +92,12 @@ pub(crate) fn exchange(exchange: impl Future<Output = ()> + 'static) {
     drop(tokio::task::spawn_local(exchange));
 }
 
+/// Runs what makes or drives a connection to a server: several exchanges may depend on it, and none
+/// of them waits for its end.
+pub(crate) fn driver(driver: Pin<Box<dyn Future<Output = ()>>>) {
+    drop(tokio::task::spawn_local(driver));
+}
+
 /// Sends a copy of a request to a server of a shadow pool and forgets its answer. When too many
 /// copies are under way, or the worker drains, it is not sent. Nobody hears of what becomes of it.
 pub(crate) fn mirror(
@@ -102,6 +118,7 @@ pub(crate) fn mirror(
     let server = servers.find(|plan| Arc::ptr_eq(&plan.server, busy.server()));
     let connections_max = server.map_or(0, |plan| plan.connections_max);
     let terms = Terms {
+        manner: Arc::clone(&pool.manner),
         connect: times.connect.unwrap_or(MIRROR_TIME),
         response: times.response_head.unwrap_or(MIRROR_TIME),
         limits: limits.origin,

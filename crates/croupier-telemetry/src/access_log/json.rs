@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::FIELD_BYTES;
 use crate::date::Stamp;
-use crate::record::Record;
+use crate::record::{Record, TlsFacts};
 use crate::text;
 
 /// Appends the record as one line.
@@ -26,6 +26,9 @@ pub(super) fn write(record: &Record<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) {
     string(out, b",\"path\":\"", record.path);
     string(out, b",\"query\":\"", record.query);
     string(out, b",\"proto\":\"", record.proto.as_bytes());
+    if !record.tls.version.is_empty() {
+        tls(out, &record.tls);
+    }
     if record.status != 0 {
         number(out, b",\"status\":", record.status.into());
     }
@@ -50,6 +53,18 @@ pub(super) fn write(record: &Record<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) {
     string(out, b",\"user_agent\":\"", record.user_agent);
     string(out, b",\"referer\":\"", record.referer);
     out.extend_from_slice(b"}\n");
+}
+
+/// Most connections of a plain listener have none of this.
+fn tls(out: &mut Vec<u8>, tls: &TlsFacts<'_>) {
+    string(out, b",\"tls\":\"", tls.version.as_bytes());
+    string(out, b",\"tls_cipher\":\"", tls.cipher.as_bytes());
+    string(out, b",\"tls_group\":\"", tls.group.as_bytes());
+    if tls.is_resumed {
+        out.extend_from_slice(b",\"tls_resumed\":true");
+    }
+    string(out, b",\"sni\":\"", tls.sni.as_bytes());
+    string(out, b",\"client_cert\":\"", tls.client.as_bytes());
 }
 
 /// A key, up to and with the quote that opens its value, and the value. Keys come with their

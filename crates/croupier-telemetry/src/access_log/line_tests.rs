@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::template::NAMES;
 use super::*;
 use crate::date::Stamp;
-use crate::record::Record;
+use crate::record::{Record, TlsFacts};
 
 pub(super) const FULL: Record<'static> = Record {
     ts: 1_795_435_200_120,
@@ -26,6 +26,14 @@ pub(super) const FULL: Record<'static> = Record {
     path: b"/assets/app.js",
     query: b"v=1",
     proto: "HTTP/2",
+    tls: TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256",
+        group: "X25519MLKEM768",
+        is_resumed: true,
+        sni: "shop.example.com",
+        client: "CN=alice",
+    },
     status: 200,
     bytes_in: 0,
     bytes_out: 12_345,
@@ -59,7 +67,9 @@ fn a_json_line_in_full() {
             r#"{"ts":"2026-11-23T12:00:00.120Z","client_ip":"203.0.113.9","remote_ip":"10.0.0.7","#,
             r#""site":"shop.example.com","route":"/assets/*","pool":"web","server":"10.0.1.11:8080","#,
             r#""method":"GET","scheme":"https","host":"shop.example.com","path":"/assets/app.js","#,
-            r#""query":"v=1","proto":"HTTP/2","status":200,"bytes_in":0,"bytes_out":12345,"#,
+            r#""query":"v=1","proto":"HTTP/2","tls":"TLSv1.3","tls_cipher":"TLS13_AES_128_GCM_SHA256","#,
+            r#""tls_group":"X25519MLKEM768","tls_resumed":true,"sni":"shop.example.com","#,
+            r#""client_cert":"CN=alice","status":200,"bytes_in":0,"bytes_out":12345,"#,
             r#""dur_ms":4.250,"ttfb_ms":3.000,"origin_connect_ms":0.150,"origin_ttfb_ms":2.900,"#,
             r#""retries":1,"no_retry":"method","request_id":"019aafd8-a5f8-7000-8000-000000000000","#,
             r#""trace_id":"0af7651916cd43dd8448eb211c80319c","fault":"origin.body.truncated","#,

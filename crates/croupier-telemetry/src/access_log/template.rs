@@ -59,6 +59,12 @@ fields! {
     Path "path"
     Query "query"
     Proto "proto"
+    Tls "tls"
+    TlsCipher "tls_cipher"
+    TlsGroup "tls_group"
+    TlsResumed "tls_resumed"
+    Sni "sni"
+    ClientCert "client_cert"
     Status "status"
     BytesIn "bytes_in"
     BytesOut "bytes_out"
@@ -155,6 +161,13 @@ fn write_field(field: Field, record: &Record<'_>, stamp: &mut Stamp, out: &mut V
         Field::Path => record.path,
         Field::Query => record.query,
         Field::Proto => record.proto.as_bytes(),
+        Field::Tls => record.tls.version.as_bytes(),
+        Field::TlsCipher => record.tls.cipher.as_bytes(),
+        Field::TlsGroup => record.tls.group.as_bytes(),
+        Field::TlsResumed if record.tls.is_resumed => b"true",
+        Field::TlsResumed => b"",
+        Field::Sni => record.tls.sni.as_bytes(),
+        Field::ClientCert => record.tls.client.as_bytes(),
         Field::NoRetry => record.no_retry.as_bytes(),
         Field::RequestId => record.request_id.as_bytes(),
         Field::TraceId => record.trace_id.unwrap_or_default().as_bytes(),

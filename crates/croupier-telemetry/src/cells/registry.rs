@@ -221,8 +221,8 @@ pub(crate) struct Totals {
 impl Totals {
     fn new(faults: usize) -> Self {
         Self {
-            counters: Default::default(),
-            gauges: Default::default(),
+            counters: [0; Counter::COUNT],
+            gauges: [0; Gauge::COUNT],
             faults: vec![0; faults],
             series: BTreeMap::new(),
             servers: BTreeMap::new(),

@@ -80,8 +80,8 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(faults: usize) -> Self {
         Self {
-            counters: Default::default(),
-            gauges: Default::default(),
+            counters: std::array::from_fn(|_| Tick::default()),
+            gauges: std::array::from_fn(|_| Tick::default()),
             faults: (0..faults).map(|_| Tick::default()).collect(),
             series: Mutex::default(),
             servers: Mutex::default(),

@@ -13,8 +13,8 @@ use crate::terminal::{self, Paint, count};
 
 const NOTES: &str = "\
 Prints every problem with its place, and runs the `[[test]]` entries of the
-config through the code that routes live requests. Nothing is opened, bound or
-looked up. Exit code 0: valid, 1: not.";
+config through the code that routes live requests. Nothing is bound or
+looked up, but files of certificates are read. Exit code 0: valid, 1: not.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
@@ -86,6 +86,7 @@ fn check(path: &Path) -> Findings {
     };
     let mut list = std::mem::take(&mut config.warnings.list);
     list.extend(log_format(&config));
+    list.extend(certificates(&config));
     match question::plan(&config) {
         Ok(plan) => {
             let (passed, failures) = config_tests::run(&config, &plan);
@@ -93,13 +94,29 @@ fn check(path: &Path) -> Findings {
             list.extend(failures);
         }
         Err(message) => list.push(Diagnostic::error(
-            codes::CONFLICT,
+            codes::CERTIFICATE,
             croupier_config::Span::NOWHERE,
             message,
         )),
     }
     findings.diagnostics = Diagnostics::new(config.sources, list);
     findings
+}
+
+/// What the files of certificates are like is known to whoever watches them.
+fn certificates(config: &Config) -> impl Iterator<Item = Diagnostic> {
+    let problems = croupier_control::check_certificates(config);
+    problems.into_iter().map(|problem| {
+        let message = problem.message;
+        let diagnostic = match problem.severity {
+            Severity::Error => Diagnostic::error(codes::CERTIFICATE, problem.span, message),
+            Severity::Warning => Diagnostic::warning(codes::CERTIFICATE, problem.span, message),
+        };
+        match problem.help {
+            help if help.is_empty() => diagnostic,
+            help => diagnostic.help(help),
+        }
+    })
 }
 
 /// The fields of a log template are the log writer's to know.

@@ -65,6 +65,10 @@ impl<'a> Got<'a> {
                 got.status = Some(*status);
                 got.location = location.as_deref();
             }
+            Outcome::Https { status, location } => {
+                got.status = Some(*status);
+                got.location = Some(location);
+            }
             Outcome::Fault { route, fault } => {
                 got.route = route.as_deref();
                 got.status = Some(fault.code.status());
@@ -129,6 +133,9 @@ fn happens(explanation: &Explanation) -> String {
             pools => format!("route `{route}` splits between `{}`", pools.join("` and `")),
         },
         Outcome::Answer { route, status, .. } => format!("route `{route}` answers {status}"),
+        Outcome::Https { status, location } => {
+            format!("came without TLS, and is sent to {location} with {status}")
+        }
         Outcome::Fault { fault, .. } => {
             format!("refused with {}: {}", fault.code.status(), fault.sentence())
         }

@@ -155,6 +155,7 @@ const SERVERS: usize = 20;
 fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
     let Explanation {
         site,
+        tls,
         routes,
         outcome,
     } = &reply.explanation;
@@ -174,6 +175,9 @@ fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
         line("listener", &format!("{}{note}", listener.address));
     }
     line("site", site.as_deref().unwrap_or("none"));
+    if let Some(tls) = tls {
+        line("tls", tls);
+    }
     let width = routes.iter().map(|(name, _)| name.chars().count());
     let width = width.max().unwrap_or(0).min(40);
     let mut label = "routes";
@@ -240,6 +244,11 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
             if let Some(location) = location {
                 line("location", location);
             }
+        }
+        Outcome::Https { status, location } => {
+            let answer = paint.green(&status.to_string());
+            line("answer", &format!("{answer}, since it came without TLS"));
+            line("location", location);
         }
         Outcome::Fault { fault, .. } => {
             let status = fault.code.status().to_string();

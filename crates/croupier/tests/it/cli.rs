@@ -542,11 +542,11 @@ fn a_proxy_needs_no_file() {
 
     let exit = run(
         &[],
-        &["proxy", "--from", ":8080", "--to", "http://127.0.0.1:1"],
+        &["proxy", "--from", ":8080", "--to", "http://127.0.0.1:1/app"],
     );
     assert_eq!(exit.code, Some(2));
     assert!(
-        exit.stderr.contains("without the scheme"),
+        exit.stderr.contains("a server has no path"),
         "{}",
         exit.stderr
     );

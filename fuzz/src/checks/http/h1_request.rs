@@ -1,7 +1,7 @@
 //! A client's byte stream: heads, their judgement and their bodies, one message after another.
 
 use croupier_http::{
-    BodyLen, Fields, Method, Name, RequestHead, Target, Version,
+    BodyLen, Fields, Method, Name, RequestHead, Scheme, Target, Version,
     h1::{
         chunked::{ChunkDecoder, ChunkError},
         encode, head,
@@ -70,7 +70,7 @@ fn message(bytes: &[u8]) -> Reading {
     };
     same_fields(&strict, &request.fields);
     let mut target = Target::default();
-    let Ok(lawful) = inspect::request(&request, &mut target) else {
+    let Ok(lawful) = inspect::request(&request, Scheme::Http, &mut target) else {
         return Reading::Refused;
     };
     strictly_lawful(&strict, &request, &target, lawful.body);
@@ -201,7 +201,7 @@ fn strictly_lawful(
 }
 
 /// Written again with our framing, the request reads as the same request.
-fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful) {
+pub fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful) {
     let host = match target.authority.as_str() {
         "" => "server.example",
         host => host,
@@ -255,7 +255,7 @@ fn as_the_origin_gets_it(request: &RequestHead, target: &Target, lawful: &Lawful
     assert_eq!(again.method, request.method);
     assert_eq!(again.method_bytes(), request.method_bytes());
     let mut same_target = Target::default();
-    let judged = inspect::request(&again, &mut same_target);
+    let judged = inspect::request(&again, Scheme::Http, &mut same_target);
     assert!(judged.is_ok(), "what we send is not lawful: {judged:?}");
     assert_eq!(judged.map(|judged| judged.body).ok(), Some(lawful.body));
     assert_eq!(same_target.path(), target.path());

@@ -8,6 +8,7 @@ pub mod forwarded;
 pub mod grammar;
 pub mod h1_request;
 pub mod h1_response;
+pub mod h2_head;
 pub mod target;
 
 use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};

@@ -1,7 +1,7 @@
 //! Request targets and paths: total, normal forms are stable, no reading climbs.
 
 use croupier_http::{
-    Method, Target,
+    Method, Scheme, Target,
     path::{self, Shape},
     target::Form,
 };
@@ -28,11 +28,15 @@ pub fn check(bytes: &[u8]) -> Verdict {
 
 fn read(method: Method, bytes: &[u8]) -> Option<Target> {
     let mut target = Target::default();
-    let outcome = target.read(method, bytes);
+    let outcome = target.read(Scheme::Http, method, bytes);
     let mut used = Target::default();
-    let _ = used.read(Method::Get, b"http://used.example:1/a%2Fb;c?d");
+    let _ = used.read(
+        Scheme::Http,
+        Method::Get,
+        b"http://used.example:1/a%2Fb;c?d",
+    );
     assert_eq!(
-        used.read(method, bytes),
+        used.read(Scheme::Http, method, bytes),
         outcome,
         "the outcome depends on an earlier value"
     );
@@ -66,7 +70,7 @@ fn read(method: Method, bytes: &[u8]) -> Option<Target> {
     let sent = format!("{}{query}", target.path());
     let mut again = Target::default();
     assert_eq!(
-        again.read(method, sent.as_bytes()),
+        again.read(Scheme::Http, method, sent.as_bytes()),
         Ok(()),
         "{sent:?} is not read again"
     );

@@ -128,7 +128,7 @@ impl H2Conn {
                         let stream = Stream::new(
                             request,
                             respond,
-                            self.peer,
+                            self.peer.clone(),
                             &self.local,
                             (limits, send_time),
                         );
@@ -149,7 +149,7 @@ impl H2Conn {
     }
 
     /// Says that no further exchange is taken; those under way end.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         if self.ends.is_none() {
             self.ends = Some(NEVER);
             self.inner.graceful_shutdown();

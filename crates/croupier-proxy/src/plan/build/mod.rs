@@ -1,6 +1,7 @@
 //! Config and live state to plan, all or nothing. Top to bottom: pools, sites, listeners.
 
 mod pool;
+mod tls;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLim
 use super::{
     Action, FixedAnswer, LimitsPlan, ListenerPlan, MethodRule, MirrorPlan, PathEdit, Plan,
     RetryPlan, RoutePlan, SitePlan, SplitPlan, Template, Times, TrustedPeers, Way,
+    tls::{SiteTls, hsts},
 };
 use crate::{
     edits::{Edits, Guard, Line},
@@ -35,8 +37,37 @@ use crate::{
 /// `connections` is the number of client connections the process has descriptors for.
 ///
 /// # Errors
-/// One sentence: a regex that the config's check let through. Nothing has changed then.
+/// One sentence: client authorities that can not be used, or a regex that the config's check let
+/// through. Nothing has changed then.
 pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, String> {
+    let tls = (config.sites.iter())
+        .map(|site| tls::site(config, site, live))
+        .collect::<Result<Vec<_>, _>>()?;
+    with_tls(config, live, connections, tls)
+}
+
+/// Builds the plan of a config again, with what names stand for by now: files that changed since it
+/// was loaded change nothing.
+///
+/// # Errors
+/// None that [`build`] did not have.
+pub fn rebuild(
+    config: &Config,
+    live: &Live,
+    connections: usize,
+    before: &Plan,
+) -> Result<Plan, String> {
+    let tls = before.sites.iter().map(|site| site.tls.clone()).collect();
+    with_tls(config, live, connections, tls)
+}
+
+/// `site_tls` has an entry for each site.
+fn with_tls(
+    config: &Config,
+    live: &Live,
+    connections: usize,
+    site_tls: Vec<Option<Box<SiteTls>>>,
+) -> Result<Plan, String> {
     let pools = config
         .pools
         .iter()
@@ -45,7 +76,8 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
     let sites = config
         .sites
         .iter()
-        .map(|site| build_site(config, site, live))
+        .zip(site_tls)
+        .map(|(site, tls)| build_site(config, site, tls, live))
         .collect::<Result<Vec<_>, _>>()?;
     let listeners = config
         .server
@@ -54,6 +86,7 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
         .map(|listen| ListenerPlan {
             address: listen.value.clone(),
             hosts: hosts(config, &listen.value),
+            tls: tls::listener(sites_on(config, &listen.value)),
         })
         .collect();
     Ok(Plan {
@@ -61,6 +94,7 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
         sites,
         pools,
         trusted: TrustedPeers::new(config.server.trusted_proxies.iter().map(|t| &t.value)),
+        proxied: TrustedPeers::new(config.server.proxy_protocol.iter().map(|t| &t.value)),
         limits: limits(config, connections),
         via: (config.server.via.as_ref()).map(|via| format!("1.1 {via}").into_bytes().into()),
     })
@@ -69,18 +103,31 @@ pub fn build(config: &Config, live: &Live, connections: usize) -> Result<Plan, S
 /// The hosts of one listener: sites that listen everywhere, and those that name it.
 fn hosts(config: &Config, listen: &model::Listen) -> Hosts {
     let mut hosts = Hosts::default();
-    for (index, site) in config.sites.iter().enumerate() {
-        let here = site.listen.is_empty() || site.listen.iter().any(|other| other.value == *listen);
-        if here {
-            for host in site.hosts() {
-                hosts.insert(&host.value, SiteId(index));
-            }
+    for (id, site) in sites_on(config, listen) {
+        for host in site.hosts() {
+            hosts.insert(&host.value, id);
         }
     }
     hosts
 }
 
-fn build_site(config: &Config, site: &Site, live: &Live) -> Result<SitePlan, String> {
+fn sites_on<'a>(
+    config: &'a Config,
+    listen: &'a model::Listen,
+) -> impl Iterator<Item = (SiteId, &'a Site)> {
+    let all = config.sites.iter().enumerate();
+    all.map(|(index, site)| (SiteId(index), site))
+        .filter(move |(_, site)| {
+            site.listen.is_empty() || site.listen.iter().any(|other| other.value == *listen)
+        })
+}
+
+fn build_site(
+    config: &Config,
+    site: &Site,
+    tls: Option<Box<SiteTls>>,
+    live: &Live,
+) -> Result<SitePlan, String> {
     let name = site.host.value.to_string();
     let routes = site
         .routes
@@ -88,7 +135,13 @@ fn build_site(config: &Config, site: &Site, live: &Live) -> Result<SitePlan, Str
         .map(|route| build_route(config, site, route, live))
         .collect::<Result<_, _>>()?;
     let slot = live.registry.route(&name, "");
-    Ok(SitePlan { name, routes, slot })
+    Ok(SitePlan {
+        name,
+        routes,
+        tls,
+        hsts: site.hsts.as_ref().map(hsts),
+        slot,
+    })
 }
 
 fn build_route(
@@ -263,6 +316,14 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         trailers: limits.trailers,
     };
     let connections = limits.connections.unwrap_or(connections);
+    let h2 = H2Limits {
+        streams: small(limits.h2_streams),
+        requests: small(limits.h2_requests),
+        window: small(limits.h2_window),
+        stream_window: small(limits.h2_stream_window),
+        resets: limits.h2_resets,
+        control_frames: small(limits.h2_control_frames),
+    };
     LimitsPlan {
         client: ClientLimits {
             head: HeadLimits {
@@ -275,14 +336,7 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
             head_time: config.timeouts.client_head.duration(),
             idle_time: config.timeouts.client_idle.duration(),
         },
-        h2: H2Limits {
-            streams: small(limits.h2_streams),
-            requests: small(limits.h2_requests),
-            window: small(limits.h2_window),
-            stream_window: small(limits.h2_stream_window),
-            resets: limits.h2_resets,
-            control_frames: small(limits.h2_control_frames),
-        },
+        h2,
         origin: OriginLimits {
             head: HeadLimits {
                 head_bytes: limits.response_head_bytes,
@@ -291,6 +345,7 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
                 field_bytes: limits.response_head_bytes,
             },
             chunks,
+            h2,
         },
         interim_responses: u32::try_from(limits.interim_responses).unwrap_or(u32::MAX),
         body_bytes: limits.body_bytes,
@@ -302,6 +357,8 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         connections_per_client: limits
             .connections_per_client
             .unwrap_or(connections - connections / 10),
+        handshakes: limits.handshakes.unwrap_or((connections / 4).max(1)),
+        handshake_time: config.timeouts.handshake.duration(),
         times: times(&config.timeouts),
     }
 }

@@ -1,15 +1,17 @@
 //! A pool of the config as the plan has it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use croupier_config::{
     Config,
     model::{self, Balance, Health, HealthCheck, HostHeader},
 };
 
+use croupier_net::origin::Manner;
+
 use crate::{
     live::{
-        Live,
+        Greeting, Live, Speech, Spoken, Tls,
         policy::{CheckKind, CheckPolicy, HealthPolicy, HttpCheck, QueuePolicy},
     },
     plan::{
@@ -41,7 +43,13 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
     let sticky = (pool.sticky.as_ref())
         .map(|written| sticky_plan(pool, written, &members, live))
         .transpose()?;
-    let servers: Vec<ServerPlan> = members.into_iter().map(server).collect();
+    let servers: Vec<ServerPlan> = (members.into_iter())
+        .map(|member| {
+            let carried = carried(pool, member.connections_max, config.limits.h2_streams);
+            server(member, carried)
+        })
+        .collect();
+    let manner = manner(pool, live)?;
     let (picker, balance) = picker(&pool.balance, &servers);
     Ok(PoolPlan {
         name: pool.name.value.clone(),
@@ -60,7 +68,8 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
         check: pool
             .health
             .as_ref()
-            .map(|check| Arc::new(self::check(check))),
+            .map(|check| Ok::<_, String>(Arc::new(self::check(&pool.name, check)?)))
+            .transpose()?,
         queue: (pool.queue.requests > 0).then_some(QueuePolicy {
             waiting: pool.queue.requests as usize,
             timeout: pool.queue.time,
@@ -72,16 +81,70 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
             HostHeader::Server => HostRule::Server,
             HostHeader::Literal(host) => HostRule::Fixed(host.as_str().into()),
         },
-        idle_kept: config.idle_per_server_of(pool),
+        idle_kept: if manner.is_for_all() {
+            config.idle_per_server_of(pool)
+        } else {
+            0
+        },
+        greeting: pool.proxy_protocol.clone(),
+        manner,
     })
 }
 
-fn server(member: Member) -> ServerPlan {
+/// How its servers are spoken to; reads files.
+fn manner(pool: &model::Pool, live: &Live) -> Result<Arc<Manner>, String> {
+    let wrong = |error: String| format!("pool `{}`: {error}", pool.name.value);
+    let speech = match pool.protocol {
+        model::Protocol::Http => Speech::Http,
+        model::Protocol::H2c => Speech::H2c,
+        model::Protocol::Https => Speech::Https(tls(&pool.tls).map_err(wrong)?),
+    };
+    let greeting = match pool.proxy_protocol {
+        Some(_) => Greeting::Proxy,
+        None => Greeting::None,
+    };
+    let spoken = Spoken { speech, greeting };
+    live.manners.manner(spoken).map_err(wrong)
+}
+
+fn tls(written: &model::OriginTls) -> Result<Tls, String> {
+    let read = |key: &str, path: &Path| {
+        std::fs::read(path).map_err(|error| format!("tls.{key}: {}: {error}", path.display()))
+    };
+    let client = match &written.client {
+        Some((certificate, key)) => Some((
+            read("certificate", &certificate.value)?,
+            read("key", &key.value)?,
+        )),
+        None => None,
+    };
+    let ca = (written.ca.iter()).map(|path| read("ca", &path.value));
+    Ok(Tls {
+        ca: ca.collect::<Result<_, _>>()?,
+        client,
+        verify: written.verify,
+        http2: written.http2,
+        name: written.name.as_ref().map(|name| name.value.clone()),
+    })
+}
+
+/// Requests at once that a server's connections have room for; 0: no limit. One for each, but
+/// where it is certain that they carry several.
+fn carried(pool: &model::Pool, connections: u32, streams: usize) -> u32 {
+    match pool.protocol {
+        model::Protocol::H2c if pool.proxy_protocol.is_none() => {
+            connections.saturating_mul(u32::try_from(streams).unwrap_or(u32::MAX))
+        }
+        _ => connections,
+    }
+}
+
+fn server(member: Member, carried: u32) -> ServerPlan {
     ServerPlan {
         server: member.server,
         weight: u32::from(member.weight) * UNIT,
         tier: member.tier.min(ServerPlan::TIER_MAX),
-        requests_max: least(member.requests_max, member.connections_max),
+        requests_max: least(member.requests_max, carried),
         connections_max: member.connections_max,
     }
 }
@@ -206,8 +269,8 @@ fn health(pool: &model::Pool) -> HealthPolicy {
     }
 }
 
-fn check(health: &Health) -> CheckPolicy {
-    CheckPolicy {
+fn check(pool: &str, health: &Health) -> Result<CheckPolicy, String> {
+    Ok(CheckPolicy {
         kind: match &health.check {
             HealthCheck::Tcp => CheckKind::Connect,
             HealthCheck::Http(http) => CheckKind::Http(HttpCheck {
@@ -218,6 +281,11 @@ fn check(health: &Health) -> CheckPolicy {
                 statuses: http.status.iter().cloned().collect(),
                 body: http.body.as_deref().map(Into::into),
             }),
+            HealthCheck::Grpc { .. } => {
+                return Err(format!(
+                    "the pool `{pool}` asks for health checks by gRPC, which this build cannot make"
+                ));
+            }
         },
         port: health.port,
         interval: health.interval,
@@ -225,7 +293,7 @@ fn check(health: &Health) -> CheckPolicy {
         timeout: health.timeout,
         rise: health.rise,
         fall: health.fall,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@
 //! Kept for a short time only, below what common servers allow, so that we are the one who
 //! closes. Last in, first out: the warmest connection is used, the coldest becomes a spare
 //! ([`crate::live::Spares`] says why) or ages out. A worker alone has no spares.
+//!
+//! Connections that carry several exchanges are kept too, busy or not, and never change their
+//! worker; nor does any connection but a plain one. Nobody gets one that was made in another
+//! [`Manner`] than his own.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -17,13 +21,19 @@ pub(super) mod tests;
 use std::{
     cell::RefCell,
     collections::HashMap,
+    pin::Pin,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
 };
 
-use croupier_net::{Local, origin::OriginConn, timers::Tick};
+use croupier_net::{
+    Local,
+    origin::{Manner, OriginConn, OriginStream, h2::Shared},
+    timers::Tick,
+};
 use croupier_telemetry::{Counter, Gauge, ServerGauge, WorkerCells};
 
+use super::dial::Dials;
 use crate::live::{Giver, Live, Server};
 
 /// A connection that rests since this many ticks or longer is one its worker can do without:
@@ -38,6 +48,10 @@ struct Shelf {
     server: Arc<Server>,
     /// By the time they were laid to rest. Boxed: they are handed to and fro.
     connections: Vec<Box<OriginConn>>,
+    /// Those that carry several exchanges, with their manners; the oldest first.
+    shared: Vec<(u32, Rc<Shared>)>,
+    /// The last connection that might have carried several, in this manner, could not.
+    carries_one: Option<u32>,
     /// Counts what was given away of them.
     giver: Giver,
 }
@@ -51,6 +65,33 @@ pub(crate) struct Idle {
     pub(super) cells: Rc<WorkerCells>,
     live: Arc<Live>,
     shelves: RefCell<HashMap<usize, Shelf, foldhash::fast::FixedState>>,
+    /// Connections under way that several will share.
+    pub(super) dials: Dials,
+    /// Runs what must go on whatever becomes of the exchange that began it.
+    pub(super) spawn: Spawn,
+}
+
+/// Runs a future as a task of this worker.
+pub(crate) type Spawn = fn(Pin<Box<dyn Future<Output = ()>>>);
+
+/// What kind of connection is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Which<'a> {
+    /// What is spoken on it.
+    pub(crate) manner: &'a Arc<Manner>,
+    /// It was laid to rest after this.
+    pub(crate) since: Tick,
+    pub(crate) care: Care,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a connection is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A request and its answer.
+    Exchange,
+    /// A request to become a WebSocket: not every shared connection can.
+    WebSocket,
 }
 
 /// How sure one must be that a connection still lives.
@@ -96,46 +137,112 @@ fn identity(server: &Arc<Server>) -> usize {
 }
 
 impl Idle {
-    pub(crate) fn new(local: &Rc<Local>, cells: &Rc<WorkerCells>, live: &Arc<Live>) -> Rc<Self> {
+    pub(crate) fn new(
+        local: &Rc<Local>,
+        cells: &Rc<WorkerCells>,
+        live: &Arc<Live>,
+        spawn: Spawn,
+    ) -> Rc<Self> {
         Rc::new(Self {
             local: Rc::clone(local),
             cells: Rc::clone(cells),
             live: Arc::clone(live),
             shelves: RefCell::default(),
+            dials: Dials::default(),
+            spawn,
         })
     }
 
-    /// A connection that is still as we left it and was laid to rest after `since`: one of this
-    /// worker's own, else a spare.
-    pub(crate) fn take(
-        &self,
-        server: &Arc<Server>,
-        since: Tick,
-        care: Care,
-    ) -> Option<Box<OriginConn>> {
-        let (connection, counter) = if let Some(own) = self.take_own(server, since, care) {
+    /// A connection that is still as we left it: a place on a shared one, one of this worker's
+    /// own, else a spare.
+    pub(crate) fn take(&self, server: &Arc<Server>, which: Which<'_>) -> Option<OriginStream> {
+        let manner = which.manner.id();
+        if manner != Manner::PLAIN
+            && let Some(stream) = self.take_shared(server, which)
+        {
+            return Some(stream);
+        }
+        let (connection, counter) = if let Some(own) = self.take_own(server, which) {
             (own, Counter::LeasesKept)
+        } else if manner == Manner::PLAIN {
+            (self.take_spare(server, which.since)?, Counter::LeasesSpare)
         } else {
-            (self.take_spare(server, since)?, Counter::LeasesSpare)
+            return None;
         };
-        self.cells.add(counter, 1);
-        Some(connection)
+        if !connection.is_new() {
+            self.cells.add(counter, 1);
+        }
+        Some(OriginStream::H1(connection))
     }
 
-    fn take_own(&self, server: &Arc<Server>, since: Tick, care: Care) -> Option<Box<OriginConn>> {
+    /// A place on the oldest shared connection that has one: so the others come to rest.
+    fn take_shared(&self, server: &Arc<Server>, which: Which<'_>) -> Option<OriginStream> {
+        let shelves = self.shelves.borrow();
+        let shelf = shelves.get(&identity(server))?;
+        let mut fitting = shelf.shared.iter().filter(|(manner, shared)| {
+            *manner == which.manner.id()
+                && (which.purpose == Purpose::Exchange || shared.takes_websockets())
+        });
+        let stream = fitting.find_map(|(_, shared)| shared.open())?;
+        if !stream.is_new() {
+            self.cells.add(Counter::LeasesKept, 1);
+        }
+        Some(OriginStream::H2(stream))
+    }
+
+    fn take_own(&self, server: &Arc<Server>, which: Which<'_>) -> Option<Box<OriginConn>> {
         let mut shelves = self.shelves.borrow_mut();
         let shelf = shelves.get_mut(&identity(server))?;
         while let Some(connection) = shelf.connections.pop() {
             self.count(server, -1);
-            let quiet = match care {
+            let quiet = match which.care {
                 Care::Usual => connection.is_quiet(),
                 Care::Special => connection.is_surely_quiet(),
             };
-            if quiet && connection.idle_since() >= since {
+            if quiet
+                && connection.idle_since() >= which.since
+                && connection.manner() == which.manner.id()
+            {
                 return Some(connection);
             }
         }
         None
+    }
+
+    /// Keeps a connection that several may use from now on.
+    pub(super) fn share(&self, server: &Arc<Server>, manner: &Manner, shared: Rc<Shared>) {
+        let mut shelves = self.shelves.borrow_mut();
+        let shelf = shelf(&mut shelves, server);
+        shelf.carries_one = None;
+        shelf.shared.push((manner.id(), shared));
+    }
+
+    /// Notes that this server chose to speak HTTP/1.
+    pub(super) fn carries_one(&self, server: &Arc<Server>, manner: &Manner) {
+        shelf(&mut self.shelves.borrow_mut(), server).carries_one = Some(manner.id());
+    }
+
+    /// May the next connection be shared, as far as the last one told?
+    pub(super) fn may_share(&self, server: &Arc<Server>, manner: &Manner) -> bool {
+        let shelves = self.shelves.borrow();
+        let shelf = shelves.get(&identity(server));
+        manner.may_share() && shelf.is_none_or(|shelf| shelf.carries_one != Some(manner.id()))
+    }
+
+    /// Can shared connections to this server become WebSockets? None: there is none.
+    pub(super) fn takes_websockets(&self, server: &Arc<Server>, manner: &Manner) -> Option<bool> {
+        let shelves = self.shelves.borrow();
+        let shared = &shelves.get(&identity(server))?.shared;
+        let same = shared.iter().filter(|(id, _)| *id == manner.id());
+        same.map(|(_, shared)| shared.takes_websockets()).max()
+    }
+
+    /// How many exchanges a connection to this server carries, when there was one.
+    pub(super) fn room_of(&self, server: &Arc<Server>, manner: &Manner) -> Option<usize> {
+        let shelves = self.shelves.borrow();
+        let shared = &shelves.get(&identity(server))?.shared;
+        let mut same = shared.iter().rev().filter(|(id, _)| *id == manner.id());
+        same.next().map(|(_, shared)| shared.room())
     }
 
     /// No runtime has watched a spare, so the kernel is asked whatever the care.
@@ -160,17 +267,14 @@ impl Idle {
         keeping: Keeping,
     ) {
         let mut shelves = self.shelves.borrow_mut();
-        let shelf = shelves.entry(identity(server)).or_insert_with(|| Shelf {
-            server: Arc::clone(server),
-            connections: Vec::new(),
-            giver: Giver::default(),
-        });
+        let shelf = shelf(&mut shelves, server);
         let kept = shelf.connections.len() + shelf.giver.given();
         if kept >= keeping.kept_max || server.is_retired() {
             return;
         }
         connection.rest(self.local.timers.now());
-        if keeping.next == Next::Own || self.is_alone() {
+        let is_own = keeping.next == Next::Own || connection.manner() != Manner::PLAIN;
+        if is_own || self.is_alone() {
             shelf.connections.push(connection);
             self.count(server, 1);
         } else if let Some(spare) = connection.into_spare() {
@@ -198,6 +302,10 @@ impl Idle {
                 !is_retired && connection.idle_since() >= since && connection.is_quiet()
             });
             self.count(&shelf.server, -number(before - shelf.connections.len()));
+            shelf.shared.retain(|(_, shared)| {
+                let is_cold = shared.is_idle() && shared.idle_since() < since;
+                !is_retired && !is_cold && !shared.is_ending()
+            });
             let spares = &shelf.server.spares;
             if is_draining || is_retired {
                 self.count_spares(&shelf.server, -number(spares.clear()));
@@ -207,7 +315,9 @@ impl Idle {
                     self.give(shelf, now);
                 }
             }
-            !shelf.connections.is_empty() || !shelf.server.spares.is_empty()
+            !shelf.connections.is_empty()
+                || !shelf.shared.is_empty()
+                || !shelf.server.spares.is_empty()
         });
     }
 
@@ -217,7 +327,8 @@ impl Idle {
             .connections
             .partition_point(|connection| connection.idle_since() + UNNEEDED_TICKS <= now);
         let unneeded = unneeded.min(shelf.server.spares.room());
-        if unneeded == 0 {
+        let is_plain = |connection: &OriginConn| connection.manner() == Manner::PLAIN;
+        if unneeded == 0 || !is_plain(&shelf.connections[0]) {
             return;
         }
         let spares: Vec<_> = shelf
@@ -248,6 +359,19 @@ impl Idle {
         self.count(server, by);
         self.cells.gauge(Gauge::SpareConnections, by);
     }
+}
+
+fn shelf<'a>(
+    shelves: &'a mut HashMap<usize, Shelf, foldhash::fast::FixedState>,
+    server: &Arc<Server>,
+) -> &'a mut Shelf {
+    shelves.entry(identity(server)).or_insert_with(|| Shelf {
+        server: Arc::clone(server),
+        connections: Vec::new(),
+        shared: Vec::new(),
+        carries_one: None,
+        giver: Giver::default(),
+    })
 }
 
 fn number(count: usize) -> i64 {

@@ -1,9 +1,14 @@
 //! Workers that share one server's connections, without threads: each has its own shelf and clock.
 
-use std::net::{TcpListener, TcpStream};
+use std::{
+    net::{TcpListener, TcpStream},
+    sync::LazyLock,
+};
 
 use croupier_http::h1::{chunked::ChunkLimits, scan::HeadLimits};
-use croupier_net::{address::Address, dial::dial, origin::h1::OriginLimits, timers::NEVER};
+use croupier_net::{
+    address::Address, dial::dial, h2::H2Limits, origin::h1::OriginLimits, timers::NEVER,
+};
 use croupier_telemetry::render;
 
 use super::*;
@@ -20,6 +25,14 @@ pub(in crate::pool) const LIMITS: OriginLimits = OriginLimits {
         line_bytes: 64,
         trailer_bytes: 64,
         trailers: 4,
+    },
+    h2: H2Limits {
+        streams: 4,
+        requests: 100,
+        window: 65_536,
+        stream_window: 65_536,
+        resets: 10,
+        control_frames: 100,
     },
 };
 
@@ -38,7 +51,8 @@ impl Table {
         let place = Place::written(Address::Ip(listener.local_addr().unwrap()));
         let start = |_| {
             live.workers.fetch_add(1, Ordering::Relaxed);
-            Idle::new(&Rc::default(), &Rc::new(live.registry.worker()), &live)
+            let cells = Rc::new(live.registry.worker());
+            Idle::new(&Rc::default(), &cells, &live, spawn)
         };
         Self {
             server: live.server("web", &place),
@@ -83,9 +97,26 @@ impl Table {
         (of(&idle), of("croupier_spare_connections "))
     }
 
-    fn take(&self, worker: usize) -> Option<Box<OriginConn>> {
-        self.workers[worker].take(&self.server, 0, Care::Usual)
+    fn take(&self, worker: usize) -> Option<OriginStream> {
+        let which = plain(&PLAIN, 0, Care::Usual);
+        self.workers[worker].take(&self.server, which)
     }
+}
+
+pub(in crate::pool) static PLAIN: LazyLock<Arc<Manner>> =
+    LazyLock::new(|| Arc::new(Manner::plain()));
+
+fn plain(manner: &Arc<Manner>, since: Tick, care: Care) -> Which<'_> {
+    Which {
+        manner,
+        since,
+        care,
+        purpose: Purpose::Exchange,
+    }
+}
+
+pub(in crate::pool) fn spawn(task: Pin<Box<dyn Future<Output = ()>>>) {
+    drop(tokio::task::spawn_local(task));
 }
 
 pub(in crate::pool) fn play(story: impl Future<Output = ()>) {
@@ -226,7 +257,9 @@ fn no_story_gives_away_a_connection_twice_or_dead() {
                     }
                     4..7 => {
                         let idle = &table.workers[worker];
-                        if let Some(taken) = idle.take(&table.server, since, Care::Special) {
+                        if let Some(taken) =
+                            idle.take(&table.server, plain(&PLAIN, since, Care::Special))
+                        {
                             let since_then = taken.idle_since();
                             assert!(since_then >= since, "too old");
                             let at = resting.iter().position(|one| one.since == since_then);

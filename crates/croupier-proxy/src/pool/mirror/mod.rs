@@ -20,17 +20,16 @@ use std::{
 use croupier_http::{BodyLen, Method, ResponseHead};
 use croupier_net::{
     NetError,
-    dial::dial,
-    origin::{OriginConn, h1::OriginLimits},
+    origin::{Manner, OriginStream, h1::OriginLimits},
     side::{Sink as _, Source as _},
     timers::{Tick, Timer},
 };
 use croupier_telemetry::Counter;
 
 use super::{
-    idle::{Care, Idle, Keeping},
+    dial::{self, Wanted},
+    idle::{Care, Idle, Keeping, Purpose, Which},
     lease::Lease,
-    room::{self, Room},
 };
 use crate::live::Busy;
 
@@ -48,13 +47,17 @@ pub(crate) struct RequestCopy {
     pub(crate) head: Vec<u8>,
     /// Its method: it decides how the answer is framed.
     pub(crate) method: Method,
+    /// What its connection begins with.
+    pub(crate) hello: Vec<u8>,
     /// None when the request had no body.
     pub(crate) body: Option<Vec<u8>>,
 }
 
 /// What a copy may use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Terms {
+    /// What is spoken.
+    pub(crate) manner: Arc<Manner>,
     /// To connect.
     pub(crate) connect: Duration,
     /// From then on to the last byte of the answer.
@@ -150,7 +153,7 @@ async fn ask(
     terms: &Terms,
     timer: &Timer,
 ) -> Result<(), Failure> {
-    let mut lease = borrow(idle, busy, terms, timer).await?;
+    let mut lease = borrow(idle, busy, (copy, terms), timer).await?;
     timer.arm(idle.local.timers.after(Some(terms.response)));
     let origin = lease.connection();
     let length = copy.body.as_ref().map_or(BodyLen::None, |body| {
@@ -176,33 +179,36 @@ async fn ask(
 async fn borrow(
     idle: &Rc<Idle>,
     busy: Busy,
-    terms: &Terms,
+    (copy, terms): (&RequestCopy, &Terms),
     timer: &Timer,
 ) -> Result<Lease, Failure> {
-    let server = busy.server();
-    let which = (terms.idle_since, Care::Special);
-    let connection = match idle.take(server, which.0, which.1) {
-        Some(connection) => connection,
+    let which = Which {
+        manner: &terms.manner,
+        since: terms.idle_since,
+        care: Care::Special,
+        purpose: Purpose::Exchange,
+    };
+    let stream = match idle.take(busy.server(), which) {
+        Some(stream) => stream,
         None => {
+            let wanted = Wanted {
+                server: busy.server(),
+                which,
+                connections_max: terms.connections_max,
+                limits: &terms.limits,
+                hello: &copy.hello,
+            };
             let until = idle.local.timers.after(Some(terms.connect));
-            let max = terms.connections_max;
-            match room::find(idle, server, max, which, timer, until).await {
-                None => return Err(Failure::Net),
-                Some(Room::Idle(connection)) => connection,
-                Some(Room::New(connected)) => {
-                    let stream = dial(server.address(), until, timer).await?;
-                    let connection = OriginConn::new(stream, &idle.local, &terms.limits);
-                    Box::new(connection.guarded(connected))
-                }
-            }
+            let dialled = dial::dial(idle, wanted, timer, until).await;
+            dialled.map_err(|_| Failure::Net)?
         }
     };
-    Ok(Lease::new(connection, busy, idle, terms.keeping))
+    Ok(Lease::new(stream, busy, idle, terms.keeping))
 }
 
 /// A copy whose answer is awaited.
 struct Asked<'a> {
-    origin: &'a mut OriginConn,
+    origin: &'a mut OriginStream,
     /// What of the request's body is still to be sent.
     body: &'a [u8],
     upload: Upload,

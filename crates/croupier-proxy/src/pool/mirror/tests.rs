@@ -13,21 +13,24 @@ use croupier_telemetry::render;
 use super::*;
 use crate::{
     live::{Live, Place, Server},
-    pool::idle::tests::{LIMITS, play},
+    pool::idle::tests::{LIMITS, PLAIN, play, spawn},
 };
 
-const TERMS: Terms = Terms {
-    connect: Duration::from_secs(5),
-    response: Duration::from_secs(5),
-    limits: LIMITS,
-    interim_max: 2,
-    idle_since: 0,
-    keeping: Keeping {
-        kept_max: 4,
-        next: crate::pool::idle::Next::Own,
-    },
-    connections_max: 0,
-};
+fn terms() -> Terms {
+    Terms {
+        manner: Arc::clone(&PLAIN),
+        connect: Duration::from_secs(5),
+        response: Duration::from_secs(5),
+        limits: LIMITS,
+        interim_max: 2,
+        idle_since: 0,
+        keeping: Keeping {
+            kept_max: 4,
+            next: crate::pool::idle::Next::Own,
+        },
+        connections_max: 0,
+    }
+}
 
 struct Shadow {
     live: Arc<Live>,
@@ -43,7 +46,7 @@ impl Shadow {
         let cells = Rc::new(live.registry.worker());
         Self {
             server: live.server("shadow", &place),
-            idle: Idle::new(&local, &cells, &live),
+            idle: Idle::new(&local, &cells, &live, spawn),
             live,
         }
     }
@@ -51,7 +54,7 @@ impl Shadow {
     async fn send(&self, copy: RequestCopy) {
         let pool = self.live.pool("shadow");
         let busy = pool.enter_anyway(&self.server, 0).unwrap();
-        run(Rc::clone(&self.idle), busy, copy, TERMS).await;
+        run(Rc::clone(&self.idle), busy, copy, terms()).await;
     }
 
     /// Sent, failed, answered, and idle connections left.
@@ -77,6 +80,7 @@ fn get() -> RequestCopy {
     RequestCopy {
         head: b"GET /a HTTP/1.1\r\nhost: a\r\n".to_vec(),
         method: Method::Get,
+        hello: Vec::new(),
         body: None,
     }
 }
@@ -135,6 +139,7 @@ fn a_body_is_sent_whole_and_framed_by_its_length() {
         let copy = RequestCopy {
             head,
             method: Method::Post,
+            hello: Vec::new(),
             body: Some(body),
         };
         shadow.send(copy).await;
@@ -175,6 +180,7 @@ fn an_answer_before_the_whole_request_is_good_and_costs_the_connection() {
         let copy = RequestCopy {
             head: b"POST /a HTTP/1.1\r\nhost: a\r\n".to_vec(),
             method: Method::Post,
+            hello: Vec::new(),
             body: Some(vec![0; 64 << 20]),
         };
         shadow.send(copy).await;

@@ -9,7 +9,7 @@ use croupier_http::{BodyLen, Framed, Name, ResponseHead};
 use croupier_net::{
     NetError,
     client::ClientStream,
-    origin::OriginConn,
+    origin::OriginStream,
     side::Sink as _,
     splice::Failure,
     timers::{NEVER, Tick, ticks},
@@ -33,7 +33,7 @@ use crate::{
 pub(super) struct Asking<'a> {
     pub(super) x: &'a mut Exchange,
     pub(super) conn: &'a mut ClientStream,
-    pub(super) origin: &'a mut OriginConn,
+    pub(super) origin: &'a mut OriginStream,
     pub(super) upload: &'a mut Upload,
     pub(super) response: &'a mut ResponseHead,
     pub(super) times: Times,
@@ -189,6 +189,7 @@ impl Asking<'_> {
     fn interim(&mut self) -> Result<bool, Fault> {
         let response = &mut *self.response;
         if self.origin.interim() > self.x.installed.plan.limits.interim_responses {
+            self.origin.condemn();
             return Err(Code::OriginInterim.into());
         }
         match response.status {
@@ -241,7 +242,10 @@ impl Asking<'_> {
         match error {
             NetError::Closed | NetError::Io(_) if unanswered => Code::OriginReusedClosed.into(),
             NetError::Closed | NetError::Truncated => Code::OriginClosed.into(),
-            NetError::Io(_) => Code::OriginReset.into(),
+            NetError::Io(_) | NetError::Reset => Code::OriginReset.into(),
+            NetError::Unprocessed => Code::OriginUnprocessed.into(),
+            NetError::Protocol(sentence) => Fault::because(Code::OriginHeadMalformed, sentence),
+            NetError::Tls(failure) => Fault::because(Code::OriginReset, failure.sentence()),
             NetError::Timeout => Code::OriginHeadTimeout.into(),
             NetError::Head(HeadError::HeadTooLarge | HeadError::TooManyFields) => {
                 Code::OriginHeadTooLarge.into()

@@ -5,16 +5,15 @@ use std::{future::poll_fn, time::Instant};
 use croupier_config::model::HedgeAfter;
 use croupier_http::{BodyLen, ResponseHead};
 use croupier_net::{
-    NetError,
     client::ClientStream,
-    dial::{dial, is_ours},
-    origin::{OriginConn, h1::RequestLine},
+    origin::{OriginStream, h1::RequestLine},
     timers::{NEVER, Tick, ticks},
 };
 
 use super::{
     asking::{Asking, Gone, Heard, Interim},
     hedge::{Hedge, Won},
+    hello,
 };
 use crate::{
     exchange::Exchange,
@@ -22,10 +21,10 @@ use crate::{
     live::Busy,
     plan::{HostRule, PoolPlan, ServerPlan, Way},
     pool::{
-        idle::{Care, Keeping},
+        dial::{self, Wanted},
+        idle::{Care, Keeping, Purpose, Which},
         lease::Lease,
         retry::{Repeatable, Sent},
-        room::{self, Room},
     },
     relay::upload::Upload,
     stage::outgoing::RequestLines,
@@ -173,72 +172,62 @@ fn unsent(fault: Fault, busy: Busy) -> Failed {
     }
 }
 
-/// Borrows a connection: an idle one that is still quiet, else a new one.
+/// Borrows a connection: an idle one that is still quiet, a place on a shared one, else a new one.
 async fn borrow(
     x: &mut Exchange,
     conn: &ClientStream,
     ask: &Ask<'_>,
     deadline: Tick,
-) -> Result<Box<OriginConn>, Fault> {
+) -> Result<OriginStream, Fault> {
     let worker = &x.worker;
     let server = &ask.plan.server;
     let timers = &worker.local.timers;
     let idle = x.plan().limits.origin_idle;
-    let since = timers.now().saturating_sub(idle.map_or(NEVER, ticks));
-    let care = match ask.repeatable {
-        Repeatable::Yes => Care::Usual,
-        Repeatable::No => Care::Special,
+    let which = Which {
+        manner: &ask.pool.manner,
+        since: timers.now().saturating_sub(idle.map_or(NEVER, ticks)),
+        care: match ask.repeatable {
+            Repeatable::Yes => Care::Usual,
+            Repeatable::No => Care::Special,
+        },
+        purpose: if x.incoming.lawful.wants_websocket {
+            Purpose::WebSocket
+        } else {
+            Purpose::Exchange
+        },
     };
     if ask.line == Line::Any
-        && let Some(connection) = worker.idle.take(server, since, care)
+        && let Some(stream) = worker.idle.take(server, which)
     {
-        return Ok(connection);
+        return Ok(stream);
     }
-    let time = ask.way.times.connect;
     let began = Instant::now();
-    let until = timers.after(time).min(deadline);
+    let until = timers.after(ask.way.times.connect).min(deadline);
     let max = ask.plan.connections_max;
     if ask.line == Line::Fresh && max > 0 {
         // What rests may be as dead as the one before, and is in the way of a new one.
         worker.idle.forget(server);
     }
-    let room = room::find(
-        &worker.idle,
+    let hello = hello::of(x, ask.pool);
+    let wanted = Wanted {
         server,
-        max,
-        (since, care),
-        conn.timer(),
-        until,
-    );
-    let connected = match room.await {
-        Some(Room::New(connected)) => connected,
-        Some(Room::Idle(connection)) => return Ok(connection),
-        None => return Err(Code::ProxyPoolBusy.into()),
+        which,
+        connections_max: max,
+        limits: &x.plan().limits.origin,
+        hello: &hello,
     };
-    let dialling = Box::pin(dial(server.address(), until, conn.timer())); // rare, and large
-    let transport = dialling.await.map_err(|error| match error {
-        NetError::Timeout if deadline <= timers.now() => Code::ProxyTimeout.into(),
-        error => connect_fault(&error),
-    })?;
-    x.tally.connect = Some(began.elapsed());
-    let connection =
-        OriginConn::new(transport, &x.worker.local, &x.plan().limits.origin).guarded(connected);
-    // Who speaks before it is asked would answer the wrong question.
-    if !connection.is_quiet() {
-        return Err(Code::OriginHeadMalformed.into());
+    // Rare, and large.
+    let dialling = Box::pin(dial::dial(&worker.idle, wanted, conn.timer(), until));
+    let dialled = dialling.await;
+    if matches!(&dialled, Err(fault) if fault.code == Code::OriginConnectTimeout)
+        && deadline <= timers.now()
+    {
+        return Err(Code::ProxyTimeout.into());
     }
-    Ok(Box::new(connection))
-}
-
-fn connect_fault(error: &NetError) -> Fault {
-    match error {
-        NetError::Timeout => Code::OriginConnectTimeout.into(),
-        NetError::Io(error) if is_ours(error) => Code::ProxyExhausted.into(),
-        NetError::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Code::OriginConnectRefused.into()
-        }
-        _ => Code::OriginConnectFailed.into(),
+    if dialled.as_ref().is_ok_and(OriginStream::is_new) {
+        x.tally.connect = Some(began.elapsed());
     }
+    dialled
 }
 
 /// Encodes the request head into the connection's buffer.

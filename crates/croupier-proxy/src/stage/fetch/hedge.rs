@@ -14,9 +14,8 @@ use std::{
 use croupier_config::model::HedgeAfter;
 use croupier_http::{BodyLen, Method};
 use croupier_net::{
-    dial::dial,
     origin::{
-        OriginConn,
+        Manner,
         h1::{RequestLine, encode_head},
     },
     side::Sink as _,
@@ -30,14 +29,15 @@ use tokio::{
 use super::{
     attempt::{Answered, Ask, host},
     choose::{self, But, Wishes},
-    pay,
+    hello, pay,
 };
 use crate::{
     exchange::Exchange,
-    live::{Busy, Connected, Server},
+    live::{Busy, Server},
     plan::{LimitsPlan, Times},
     pool::{
-        idle::{Care, Keeping},
+        dial::{self, Wanted},
+        idle::{Care, Keeping, Purpose, Which},
         lease::Lease,
     },
     stage::outgoing::RequestLines,
@@ -152,6 +152,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
         (head, x.incoming.head.method),
         (ask.way.times, x.plan().limits),
         (ask.pool.idle_kept, plan.connections_max),
+        (Arc::clone(&ask.pool.manner), hello::of(x, ask.pool)),
     );
     let task = tokio::task::spawn_local(async move {
         let answered = second.await;
@@ -171,20 +172,31 @@ async fn ask_second(
     (head, method): (Vec<u8>, Method),
     (times, limits): (Times, LimitsPlan),
     (idle_kept, connections_max): (usize, u32),
+    (manner, hello): (Arc<Manner>, Vec<u8>),
 ) -> Option<Answered> {
     let began = Instant::now();
     let timers = &worker.local.timers;
     let timer = timers.timer();
     let rests_max = limits.origin_idle.map_or(NEVER, ticks);
     let since = timers.now().saturating_sub(rests_max);
-    let connection = match worker.idle.take(busy.server(), since, Care::Usual) {
+    let which = Which {
+        manner: &manner,
+        since,
+        care: Care::Usual,
+        purpose: Purpose::Exchange,
+    };
+    let connection = match worker.idle.take(busy.server(), which) {
         Some(connection) => connection,
         None => {
+            let wanted = Wanted {
+                server: busy.server(),
+                which,
+                connections_max,
+                limits: &limits.origin,
+                hello: &hello,
+            };
             let until = timers.after(times.connect);
-            let connected = Connected::open(busy.server(), connections_max)?;
-            let stream = dial(busy.server().address(), until, &timer).await.ok()?;
-            let connection = OriginConn::new(stream, &worker.local, &limits.origin);
-            Box::new(connection.guarded(connected))
+            dial::dial(&worker.idle, wanted, &timer, until).await.ok()?
         }
     };
     let keeping = Keeping::of(idle_kept, connections_max);

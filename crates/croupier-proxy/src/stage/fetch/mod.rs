@@ -9,6 +9,7 @@ mod asking;
 mod attempt;
 mod choose;
 mod hedge;
+pub(crate) mod hello;
 pub(crate) mod report;
 pub(crate) mod resume;
 
@@ -27,6 +28,7 @@ use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
     fault::{Code, Fault, Retry},
+    grpc,
     incoming::Incoming,
     live::{Busy, Server},
     plan::{MirrorPlan, PoolPlan, RetryPlan, Way},
@@ -45,7 +47,9 @@ pub(crate) fn set_out(x: &mut Exchange) -> Result<Tick, Fault> {
     let route = x.route_plan().ok_or(Code::ProxyInternal)?;
     x.way = Some(way(&route.action, &x.incoming));
     let way = x.way().ok_or(Code::ProxyInternal)?;
-    Ok(x.worker.local.timers.after(way.times.exchange))
+    let timers = &x.worker.local.timers;
+    let asked = grpc::timeout(&x.incoming.head.fields);
+    Ok(timers.after(way.times.exchange).min(timers.after(asked)))
 }
 
 /// Gets an answer's head from a server of the pool.
@@ -113,6 +117,8 @@ struct Trial<'a> {
     paid: Option<Paid>,
     /// A server that failed, and the epoch then: was it the server's end, or must the budget pay?
     owes: Option<(Arc<Server>, u32)>,
+    /// A server did not look at the request: often enough to ask another one.
+    unprocessed: bool,
     /// Nobody is asked again before a pause.
     pauses: bool,
     /// All waiting for a server ends then.
@@ -153,6 +159,7 @@ impl<'a> Trial<'a> {
             upload: Upload::new(x.plan().limits.body_bytes, replay),
             paid: None,
             owes: None,
+            unprocessed: false,
             pauses: false,
             waits_until: None,
             mirror,
@@ -245,7 +252,7 @@ impl<'a> Trial<'a> {
         let is_out = failed_at.0.epoch() != failed_at.1;
         drop(busy);
         self.paid = None;
-        self.reached += u32::from(sent != Sent::Nothing && fault.code != Code::OriginReusedClosed);
+        self.reached += u32::from(sent != Sent::Nothing && !is_unseen(fault.code));
         let refused = |x: &mut Exchange, reason| {
             x.tally.no_retry = reason;
             Err(fault)
@@ -255,8 +262,8 @@ impl<'a> Trial<'a> {
             Err(reason) => return refused(x, reason),
         };
         match &self.way.retry {
-            // The server had closed it while it was idle: no attempt was made at all.
-            _ if fault.code == Code::OriginReusedClosed => {}
+            // No attempt was made at all.
+            _ if is_unseen(fault.code) => {}
             None => return refused(x, "off"),
             Some(retry) if !retry.covers(fault.code) => return refused(x, "on"),
             Some(retry) => {
@@ -272,6 +279,10 @@ impl<'a> Trial<'a> {
         }
         if fault.code == Code::OriginReusedClosed && !is_out {
             self.line = Line::Fresh;
+        } else if fault.code == Code::OriginUnprocessed && !is_out && !self.unprocessed {
+            // It may be only that connection which takes no more; another is made.
+            self.unprocessed = true;
+            self.line = Line::Any;
         } else {
             self.line = Line::Any;
             self.tried.push(index);
@@ -283,7 +294,9 @@ impl<'a> Trial<'a> {
         // Who has nobody left to ask waits for a server that comes back. A lost connection may
         // be the first that is heard of a server's end. One that is not known to be out is asked
         // again after a pause only.
-        let waits = cost == Cost::Free || is_out || is_of_connection(fault.code);
+        // No time heals a certificate.
+        let heals = fault.code != Code::OriginTls;
+        let waits = heals && (cost == Cost::Free || is_out || is_of_connection(fault.code));
         self.pauses = !is_out;
         if next.is_none() && !(waits && choose::may_wait(x, self.pool)) {
             return refused(x, "servers");
@@ -397,6 +410,12 @@ fn pay(pool: &PoolPlan, retry: Option<&RetryPlan>) -> Option<Paid> {
     let active = budget::active(pool.servers.iter().map(|plan| &plan.server));
     let retrying = Retrying::begin(&pool.live, active, share, retry.budget_floor)?;
     Some(Paid(Some(retrying)))
+}
+
+/// Did the server surely not look at the request: because it had closed the connection while it
+/// was idle, or because it says so?
+fn is_unseen(code: Code) -> bool {
+    matches!(code, Code::OriginReusedClosed | Code::OriginUnprocessed)
 }
 
 /// Did the connection fail, rather than what came over it?

@@ -46,7 +46,9 @@ pub(super) fn answered(
 pub(super) fn failed(x: &Exchange, pool: &PoolPlan, busy: &mut Busy, code: Code) {
     let failure = match code {
         Code::OriginConnectRefused => Failure::Refused,
-        Code::OriginConnectTimeout | Code::OriginConnectFailed => Failure::Unreachable,
+        Code::OriginConnectTimeout | Code::OriginConnectFailed | Code::OriginTls => {
+            Failure::Unreachable
+        }
         Code::OriginClosed
         | Code::OriginReset
         | Code::OriginHeadTimeout

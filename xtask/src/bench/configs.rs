@@ -1,0 +1,175 @@
+//! The configurations: each proxy as its own users would set it up to be fast.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::descriptor_limit;
+use super::identity::Identity;
+
+/// How clients come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Front {
+    /// HTTP/1.1, plain.
+    Plain,
+    /// HTTP/2 by prior knowledge, plain.
+    H2c,
+    /// TLS 1.3, and over it what the client chooses.
+    Tls,
+}
+
+impl Front {
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain | Self::H2c => "http",
+            Self::Tls => "https",
+        }
+    }
+}
+
+/// What a configuration speaks of.
+pub(super) struct Setting<'a> {
+    pub(super) front: Front,
+    pub(super) address: SocketAddr,
+    pub(super) origin: SocketAddr,
+    pub(super) workers: u32,
+    pub(super) identity: Option<&'a Identity>,
+}
+
+impl Setting<'_> {
+    /// The certificate, where clients come by TLS.
+    fn shown(&self) -> Option<&Identity> {
+        self.identity.filter(|_| self.front == Front::Tls)
+    }
+
+    pub(super) fn croupier(&self, metrics: u16) -> String {
+        let tls = self.shown().map_or_else(String::new, |identity| {
+            format!(
+                "tls = {{ certificate = \"{}\", key = \"{}\" }}\n",
+                identity.certificate.display(),
+                identity.key.display()
+            )
+        });
+        format!(
+            "[server]\nlisten = [\"{}\"]\nworkers = {}\n\
+             metrics = \"127.0.0.1:{metrics}\"\n\n\
+             [site.\"*\"]\n{tls}proxy = \"{}\"\n",
+            self.address, self.workers, self.origin
+        )
+    }
+
+    /// Goes behind `nginx_head`.
+    pub(super) fn nginx(&self, head: &str) -> String {
+        let (words, tls) = match (self.front, self.shown()) {
+            (Front::Tls, Some(identity)) => (
+                " ssl http2",
+                format!(
+                    "
+        ssl_certificate {};
+        ssl_certificate_key {};
+        ssl_protocols TLSv1.3;
+        ssl_session_cache shared:sessions:10m;",
+                    identity.certificate.display(),
+                    identity.key.display()
+                ),
+            ),
+            (Front::H2c, _) => (" http2", String::new()),
+            _ => ("", String::new()),
+        };
+        format!(
+            "{head}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    upstream origin {{
+        server {origin};
+        keepalive 64;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen {address}{words} backlog=4096;{tls}
+        location / {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_max_temp_file_size 0;
+        }}
+    }}
+}}
+",
+            origin = self.origin,
+            address = self.address
+        )
+    }
+
+    pub(super) fn haproxy(&self) -> String {
+        // Each client connection may need an origin connection beside it.
+        let connections = (descriptor_limit() / 2).saturating_sub(200).min(20_000);
+        let words = match (self.front, self.shown()) {
+            (Front::Tls, Some(identity)) => format!(
+                " ssl crt {} alpn h2,http/1.1 ssl-min-ver TLSv1.3",
+                identity.both.display()
+            ),
+            (Front::H2c, _) => " proto h2".to_owned(),
+            _ => String::new(),
+        };
+        format!(
+            "global
+    nbthread {workers}
+    maxconn {connections}
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    http-reuse always
+frontend clients
+    bind {address}{words} backlog 4096
+    default_backend origins
+backend origins
+    server origin {origin} pool-max-conn 64
+",
+            workers = self.workers,
+            address = self.address,
+            origin = self.origin
+        )
+    }
+
+    pub(super) fn h2o(&self, folder: &Path) -> String {
+        let tls = self.shown().map_or_else(String::new, |identity| {
+            format!(
+                "
+  ssl:
+    certificate-file: {}
+    key-file: {}
+    minimum-version: TLSv1.2",
+                identity.certificate.display(),
+                identity.key.display()
+            )
+        });
+        let connections = (descriptor_limit() / 2).min(20_000);
+        format!(
+            "num-threads: {workers}
+max-connections: {connections}
+pid-file: {folder}/pid
+error-log: {folder}/error
+http1-request-timeout: 600
+http2-idle-timeout: 600
+proxy.timeout.keepalive: 60000
+proxy.preserve-host: ON
+listen:
+  host: {host}
+  port: {port}{tls}
+hosts:
+  default:
+    paths:
+      /:
+        proxy.reverse.url: http://{origin}/
+",
+            workers = self.workers,
+            folder = folder.display(),
+            host = self.address.ip(),
+            port = self.address.port(),
+            origin = self.origin
+        )
+    }
+}
