@@ -1,3 +1,5 @@
+//! Certificates, names, and the slot between control and handshakes.
+
 use std::sync::Arc;
 
 use rcgen::{KeyPair, SanType};

@@ -338,6 +338,14 @@ const LIMITS: OriginLimits = OriginLimits {
         trailer_bytes: 64,
         trailers: 4,
     },
+    h2: crate::h2::H2Limits {
+        streams: 4,
+        requests: 100,
+        window: 65_536,
+        stream_window: 65_536,
+        resets: 10,
+        control_frames: 100,
+    },
 };
 
 /// A body that ends with its connection.
