@@ -39,8 +39,16 @@ impl Scene {
     /// The authority; `None` skips the story.
     fn authority(&self, options: PebbleOptions) -> Option<Pebble> {
         let options = PebbleOptions {
-            http_port: if options.http_port == 0 { self.port } else { options.http_port },
-            tls_port: if options.tls_port == 0 { self.port } else { options.tls_port },
+            http_port: if options.http_port == 0 {
+                self.port
+            } else {
+                options.http_port
+            },
+            tls_port: if options.tls_port == 0 {
+                self.port
+            } else {
+                options.tls_port
+            },
             ..options
         };
         Pebble::start(&self.folder(), self.authority_port, &options)
@@ -72,12 +80,18 @@ fn shown(address: SocketAddr, name: &str) -> Vec<u8> {
 fn wait_for_certificate(proxy: &Proxy, name: &str) -> Vec<u8> {
     let address = proxy.address();
     let is_there = wait_until(ORDER_TIME, || !shown(address, name).is_empty());
-    assert!(is_there, "no certificate for {name}: {}", proxy.log_lines().join("\n"));
+    assert!(
+        is_there,
+        "no certificate for {name}: {}",
+        proxy.log_lines().join("\n")
+    );
     shown(address, name)
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 fn issues_by(challenge: &str) {
@@ -100,12 +114,16 @@ fn issues_by(challenge: &str) {
     assert_eq!(client.get("/").text(), "hello");
     let line = proxy.wait_for_log(|line| line.contains("certificate.issued"));
     assert!(line.contains("shop.example www.shop.example"), "{line}");
-    let expiry = "croupier_certificate_expiry_timestamp_seconds{site=\"shop.example\",source=\"acme\"}";
+    let expiry =
+        "croupier_certificate_expiry_timestamp_seconds{site=\"shop.example\",source=\"acme\"}";
     assert!(metric(&proxy, expiry) > 1.7e9);
     let renewals = "croupier_certificate_renewals_total{source=\"acme\",result=\"success\"}";
     assert!((metric(&proxy, renewals) - 1.0).abs() < 0.1);
     let asked = authority.lines().join("\n");
-    assert!(asked.contains(challenge) || asked.to_lowercase().contains("challenge"), "{asked}");
+    assert!(
+        asked.contains(challenge) || asked.to_lowercase().contains("challenge"),
+        "{asked}"
+    );
     // What is kept is for us alone.
     let key = find(&proxy.directory().join("state"), ".pem");
     let mode = std::os::unix::fs::PermissionsExt::mode(&key.metadata().unwrap().permissions());
@@ -158,7 +176,11 @@ fn a_certificate_renews_itself_and_no_handshake_fails_meanwhile() {
         failed += usize::from(now.is_empty());
         !now.is_empty() && now != first
     });
-    assert!(renewed, "it was not renewed: {}", proxy.log_lines().join("\n"));
+    assert!(
+        renewed,
+        "it was not renewed: {}",
+        proxy.log_lines().join("\n")
+    );
     assert_eq!(failed, 0, "handshakes failed");
 }
 
@@ -177,8 +199,10 @@ fn after_a_restart_the_certificate_is_there_at_once_even_without_the_authority()
     let state = proxy.directory().join("state");
     let ca = std::fs::read(proxy.directory().join("authority/pebble-ca.pem")).unwrap();
     let launch = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"));
-    let text = config(free_port(), authority_port, "", SITE)
-        .replace("state = \"state\"", &format!("state = \"{}\"", state.display()));
+    let text = config(free_port(), authority_port, "", SITE).replace(
+        "state = \"state\"",
+        &format!("state = \"{}\"", state.display()),
+    );
     let second = launch.file("authority/pebble-ca.pem", ca).start(&text);
     assert_eq!(shown(second.address(), "shop.example"), first);
     assert!(proxy.is_running() && port == proxy.address().port());
@@ -195,11 +219,15 @@ fn an_authority_that_is_down_costs_only_what_it_would_have_brought() {
     let (port, authority_port) = (scene.port, scene.authority_port);
     let proxy = scene.launch.start(&config(port, nowhere, "", &sites));
     let line = proxy.wait_for_log(|line| line.contains("certificate.order.failed"));
-    assert!(line.contains("refused") && line.contains("acme.directory"), "{line}");
+    assert!(
+        line.contains("refused") && line.contains("acme.directory"),
+        "{line}"
+    );
     assert!(shown(proxy.address(), "shop.example").is_empty());
     let mut plain = Client::connect(proxy.address()).host("plain.example");
     assert_eq!(plain.get("/").status, 204);
-    let expiry = "croupier_certificate_expiry_timestamp_seconds{site=\"shop.example\",source=\"acme\"}";
+    let expiry =
+        "croupier_certificate_expiry_timestamp_seconds{site=\"shop.example\",source=\"acme\"}";
     assert!(metric(&proxy, expiry).abs() < 0.1);
 
     // Whoever mends the config need not wait.
@@ -239,14 +267,18 @@ fn an_authority_that_refuses_is_quoted_with_what_to_do() {
     let Some(_authority) = scene.authority(options) else {
         return;
     };
-    let sites = format!(
-        "{SITE}\n[site.\"blocked.example\"]\ntls = \"auto\"\nrespond = 204\n"
-    );
+    let sites = format!("{SITE}\n[site.\"blocked.example\"]\ntls = \"auto\"\nrespond = 204\n");
     let config = scene.config("", &sites);
     let proxy = scene.launch.start(&config);
     let line = proxy.wait_for_log(|line| line.contains("certificate.order.failed"));
-    assert!(line.contains("blocked.example") && line.contains("rejectedIdentifier"), "{line}");
-    assert!(line.contains("does not give certificates for such a name"), "{line}");
+    assert!(
+        line.contains("blocked.example") && line.contains("rejectedIdentifier"),
+        "{line}"
+    );
+    assert!(
+        line.contains("does not give certificates for such a name"),
+        "{line}"
+    );
     wait_for_certificate(&proxy, "shop.example");
 }
 
@@ -262,7 +294,10 @@ fn an_authority_that_wants_an_account_binding_gets_it() {
         return;
     };
     let without = scene.config("", SITE);
-    let with = scene.config(&format!("binding = {{ id = \"kid-1\", key = \"{key}\" }}"), SITE);
+    let with = scene.config(
+        &format!("binding = {{ id = \"kid-1\", key = \"{key}\" }}"),
+        SITE,
+    );
     let proxy = scene.launch.start(&without);
     let line = proxy.wait_for_log(|line| line.contains("certificate.order.failed"));
     assert!(line.contains("acme.binding"), "{line}");
@@ -291,9 +326,22 @@ fn a_name_on_demand_gets_a_certificate_when_whoever_is_asked_says_yes() {
     assert!(shown(proxy.address(), "stranger.example").is_empty());
     assert!(shown(proxy.address(), "stranger.example").is_empty());
     proxy.wait_for_log(|line| line.contains("on_demand.refused"));
-    let questions: Vec<_> = asked.requests().into_iter().map(|request| request.target).collect();
-    let of = |name: &str| questions.iter().filter(|target| target.ends_with(name)).count();
-    assert_eq!(of("stranger.example"), 1, "a no is remembered: {questions:?}");
+    let questions: Vec<_> = asked
+        .requests()
+        .into_iter()
+        .map(|request| request.target)
+        .collect();
+    let of = |name: &str| {
+        questions
+            .iter()
+            .filter(|target| target.ends_with(name))
+            .count()
+    };
+    assert_eq!(
+        of("stranger.example"),
+        1,
+        "a no is remembered: {questions:?}"
+    );
     assert_eq!(of("customer.example"), 1, "{questions:?}");
 }
 

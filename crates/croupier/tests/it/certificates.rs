@@ -47,7 +47,10 @@ const FILES_FAILURE: &str =
 #[test]
 fn a_new_pair_of_files_is_shown_without_a_reload() {
     let authority = authority();
-    let (first, second) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+    let (first, second) = (
+        authority.issue(&["a.example"]),
+        authority.issue(&["a.example"]),
+    );
     let proxy = front(&first, "a.example");
     let before = shown(&proxy, "a.example");
     assert!(!before.is_empty());
@@ -74,18 +77,28 @@ fn a_broken_new_file_keeps_the_old_certificate_and_is_told_once() {
     let before = shown(&proxy, "a.example");
     put(proxy.directory(), "site.pem", "this is no certificate\n");
     let line = proxy.wait_for_log(|line| line.contains("certificate.files.broken"));
-    assert!(line.contains("site.pem") && line.contains("the certificate in use stays"), "{line}");
+    assert!(
+        line.contains("site.pem") && line.contains("the certificate in use stays"),
+        "{line}"
+    );
     assert_eq!(shown(&proxy, "a.example"), before);
     // A key of another certificate.
     put(proxy.directory(), "site.pem", &issued.certificate);
-    put(proxy.directory(), "site.key", &authority.issue(&["a.example"]).key);
+    put(
+        proxy.directory(),
+        "site.key",
+        &authority.issue(&["a.example"]).key,
+    );
     let count = proxy.log_lines().len();
     let line = proxy.wait_for_log_after(count - 1, |line| line.contains("does not belong"));
     assert!(line.contains("site.key"), "{line}");
     assert_eq!(shown(&proxy, "a.example"), before);
     let told = |proxy: &Proxy| {
         let lines = proxy.log_lines();
-        lines.iter().filter(|line| line.contains("certificate.files.broken")).count()
+        lines
+            .iter()
+            .filter(|line| line.contains("certificate.files.broken"))
+            .count()
     };
     assert_eq!(told(&proxy), 2, "once for each");
     assert!(metric(&proxy, FILES_FAILURE) >= 2.0);
@@ -103,7 +116,10 @@ fn a_site_without_its_file_fails_alone() {
         .file("site.key", &issued.key)
         .start(&config);
     let line = proxy.wait_for_log(|line| line.contains("certificate.files.broken"));
-    assert!(line.contains("missing.pem") && line.contains("create the file"), "{line}");
+    assert!(
+        line.contains("missing.pem") && line.contains("create the file"),
+        "{line}"
+    );
     assert!(!shown(&proxy, "a.example").is_empty());
     assert!(shown(&proxy, "b.example").is_empty());
     let of = |site: &str| {
@@ -113,7 +129,11 @@ fn a_site_without_its_file_fails_alone() {
     assert!(metric(&proxy, &of("b.example")).abs() < 0.1);
     // It comes late.
     let late = authority().issue(&["b.example"]);
-    put(proxy.directory(), "missing.pem", &format!("{}{}", late.key, late.certificate));
+    put(
+        proxy.directory(),
+        "missing.pem",
+        &format!("{}{}", late.key, late.certificate),
+    );
     assert!(wait_until(SOON, || !shown(&proxy, "b.example").is_empty()));
 }
 
@@ -125,7 +145,10 @@ fn a_certificate_whose_time_is_over_is_shown_and_complained_of() {
         .file("site.key", &issued.key)
         .start(&site_config("a.example"));
     let line = proxy.wait_for_log(|line| line.contains("certificate.expired"));
-    assert!(line.contains("site=a.example") && line.contains("2021-01-01"), "{line}");
+    assert!(
+        line.contains("site=a.example") && line.contains("2021-01-01"),
+        "{line}"
+    );
     assert_eq!(shown(&proxy, "a.example"), issued.der);
 }
 
@@ -136,12 +159,19 @@ fn our_own_authority_is_kept_and_says_how_to_trust_it() {
                   tls = \"internal\"\nrespond = { status = 200, body = \"hello\" }\n";
     let proxy = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier")).start(config);
     let line = proxy.wait_for_log(|line| line.contains("authority.internal"));
-    assert!(line.contains("update-ca-certificates") && line.contains("--cacert"), "{line}");
+    assert!(
+        line.contains("update-ca-certificates") && line.contains("--cacert"),
+        "{line}"
+    );
     let folder = proxy.directory().join("state/authority");
     let root = std::fs::read_to_string(folder.join("root.crt")).unwrap();
     let client = TlsClient::trusting_pem(&root);
     for name in ["localhost", "127.0.0.1", "app.internal"] {
-        assert_eq!(client.connect(proxy.address(), name).get("/").text(), "hello", "{name}");
+        assert_eq!(
+            client.connect(proxy.address(), name).get("/").text(),
+            "hello",
+            "{name}"
+        );
     }
     let mode = |name: &str| {
         let found = folder.join(name).metadata().unwrap();
@@ -152,7 +182,13 @@ fn our_own_authority_is_kept_and_says_how_to_trust_it() {
     let state = proxy.directory().join("state");
     let config = config.replace("\"state\"", &format!("{:?}", state.display().to_string()));
     let second = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier")).start(&config);
-    assert_eq!(client.connect(second.address(), "localhost").get("/").text(), "hello");
+    assert_eq!(
+        client
+            .connect(second.address(), "localhost")
+            .get("/")
+            .text(),
+        "hello"
+    );
 }
 
 #[test]

@@ -295,7 +295,11 @@ fn is_of_kind(error: &Error, kind: &str) -> bool {
     let Error::Api(problem) = error else {
         return false;
     };
-    problem.r#type.as_deref().unwrap_or_default().ends_with(kind)
+    problem
+        .r#type
+        .as_deref()
+        .unwrap_or_default()
+        .ends_with(kind)
 }
 
 fn is_unknown_account(error: &Error) -> bool {

@@ -33,7 +33,9 @@ type Answers = fn(&str, &str) -> String;
 fn refuses(line: &str, here: &str) -> String {
     let answer = |status: &str, more: &str, body: &str| {
         let length = body.len();
-        format!("HTTP/1.1 {status}\r\nReplay-Nonce: n\r\n{more}Content-Length: {length}\r\n\r\n{body}")
+        format!(
+            "HTTP/1.1 {status}\r\nReplay-Nonce: n\r\n{more}Content-Length: {length}\r\n\r\n{body}"
+        )
     };
     if line.starts_with("GET /dir ") {
         let directory = format!(
@@ -44,7 +46,11 @@ fn refuses(line: &str, here: &str) -> String {
     } else if line.starts_with("HEAD /nonce ") {
         "HTTP/1.1 200 OK\r\nReplay-Nonce: n\r\nContent-Length: 0\r\n\r\n".into()
     } else if line.starts_with("POST /account ") {
-        answer("201 Created", &format!("Location: {here}/account/1\r\n"), "{}")
+        answer(
+            "201 Created",
+            &format!("Location: {here}/account/1\r\n"),
+            "{}",
+        )
     } else if line.starts_with("GET /ari/") {
         let window = r#"{"suggestedWindow":{"start":"2027-01-15T08:00:00Z",
                          "end":"2027-01-17T08:00:00Z"}}"#;
@@ -82,7 +88,10 @@ fn serve(answers: Answers) -> Fake {
         .unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let here = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let here = format!(
+        "https://localhost:{}",
+        listener.local_addr().unwrap().port()
+    );
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (heard, place) = (Arc::clone(&asked), here.clone());
     std::thread::spawn(move || {
@@ -97,7 +106,8 @@ fn serve(answers: Answers) -> Fake {
             let Some(first) = lines.first() else { continue };
             let length = lines.iter().find_map(|line| {
                 let (name, value) = line.split_once(": ")?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.parse().ok())?
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.parse().ok())?
             });
             let mut body = vec![0; length.unwrap_or(0)];
             stream.read_exact(&mut body).unwrap();
@@ -167,9 +177,16 @@ fn the_authority_is_asked_when_a_certificate_should_be_renewed() {
     assert_eq!(window, wanted);
     assert!(again.as_secs().abs_diff(21_600) < 60, "{again:?}");
     let asked = fake.asked.lock().unwrap().clone();
-    let ari = asked.iter().find(|line| line.starts_with("GET /ari/")).unwrap();
+    let ari = asked
+        .iter()
+        .find(|line| line.starts_with("GET /ari/"))
+        .unwrap();
     // base64url of key identifier and serial (RFC 9773 section 4.1).
-    let id = ari.trim_start_matches("GET /ari/").split(' ').next().unwrap();
+    let id = ari
+        .trim_start_matches("GET /ari/")
+        .split(' ')
+        .next()
+        .unwrap();
     assert_eq!(id.split('.').count(), 2, "{id}");
 }
 
@@ -177,7 +194,9 @@ fn the_authority_is_asked_when_a_certificate_should_be_renewed() {
 fn an_authority_that_limits_is_left_alone_for_as_long_as_it_says() {
     let fake = serve(refuses);
     let names = ["a.example".to_owned()];
-    let failure = with(&fake, async |acme| acme.order(&names, None).await.unwrap_err());
+    let failure = with(&fake, async |acme| {
+        acme.order(&names, None).await.unwrap_err()
+    });
     assert_eq!(failure.retry_after, Some(7200));
     assert_eq!(failure.what, "rateLimited: too many new orders");
     assert!(failure.help.contains("wait"), "{failure:?}");
@@ -200,10 +219,15 @@ fn a_renewal_that_may_not_say_what_it_replaces_is_ordered_without() {
     let ours = Authority::open(None, 1_800_000_000).unwrap();
     let names = ["a.example".to_owned()];
     let old = ours.issue(&names, 1_800_000_000).unwrap();
-    let failure = with(&fake, async |acme| acme.order(&names, Some(&old)).await.unwrap_err());
+    let failure = with(&fake, async |acme| {
+        acme.order(&names, Some(&old)).await.unwrap_err()
+    });
     assert!(failure.what.contains("alreadyReplaced"), "{failure:?}");
     let asked = fake.asked.lock().unwrap().clone();
-    let orders = asked.iter().filter(|line| line.starts_with("POST /order ")).count();
+    let orders = asked
+        .iter()
+        .filter(|line| line.starts_with("POST /order "))
+        .count();
     assert_eq!(orders, 2, "{asked:?}");
 }
 
@@ -214,13 +238,17 @@ fn who_does_not_speak_acme_is_no_authority() {
     }
     let fake = serve(page);
     let names = ["a.example".to_owned()];
-    let failure = with(&fake, async |acme| acme.order(&names, None).await.unwrap_err());
+    let failure = with(&fake, async |acme| {
+        acme.order(&names, None).await.unwrap_err()
+    });
     assert!(failure.what.contains("does not speak ACME"), "{failure:?}");
     let stranger = Fake {
         ca: serve(page).ca,
         ..fake
     };
-    let failure = with(&stranger, async |acme| acme.order(&names, None).await.unwrap_err());
+    let failure = with(&stranger, async |acme| {
+        acme.order(&names, None).await.unwrap_err()
+    });
     assert!(failure.help.contains("acme.ca"), "{failure:?}");
     assert!(failure.what.contains("localhost"), "{failure:?}");
 }
