@@ -114,7 +114,8 @@ impl Spoken {
 
 /// The request, all of it.
 fn request(check: &HttpCheck, authority: &str) -> Vec<u8> {
-    let host = check.host.as_deref().unwrap_or(host(authority));
+    let host = check.host.as_deref();
+    let host = host.unwrap_or_else(|| self::host(authority));
     let mut text = format!(
         "{} {} HTTP/1.1\r\nHost: {host}\r\n",
         check.method, check.path
