@@ -150,7 +150,6 @@ backend origins
         format!(
             "num-threads: {workers}
 max-connections: {connections}
-pid-file: {folder}/pid
 error-log: {folder}/error
 http1-request-timeout: 600
 http2-idle-timeout: 600

@@ -118,9 +118,18 @@ impl Client {
     /// The preface and these settings.
     #[track_caller]
     pub fn greet(&mut self, settings: &[(u16, u32)]) -> &mut Self {
-        self.send_bytes(PREFACE);
         let settings = [&[(setting::ENABLE_PUSH, 0)], settings].concat();
-        self.send(&Frame::settings(&settings))
+        self.greet_and(&[Frame::settings(&settings)])
+    }
+
+    /// The preface and these frames in one piece.
+    #[track_caller]
+    pub fn greet_and(&mut self, frames: &[Frame]) -> &mut Self {
+        self.link.waiting.extend(PREFACE);
+        if let Err(error) = self.try_send_all(frames) {
+            self.fail(&format!("sending failed: {error}"));
+        }
+        self
     }
 }
 

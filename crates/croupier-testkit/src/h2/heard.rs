@@ -222,10 +222,9 @@ impl Heard {
             .answers
             .get_mut(&frame.stream)
             .ok_or("an unknown stream")?;
-        if answer.reset.is_some() {
-            return Err("a stream was reset twice".into());
-        }
-        answer.reset = Some(frame.number_at(0));
+        // A stream should be reset once (5.4.2); the first code counts.
+        let code = frame.number_at(0);
+        answer.reset.get_or_insert(code);
         Ok(())
     }
 

@@ -418,7 +418,8 @@ const GARDEN: &[(&str, &[u8])] = &[
     ("g152", b"GET /a\x0bb HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("g153", b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("g154", b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-    ("g155", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    // With another CR, HTTP/2 would begin.
+    ("g155", b"PRI * HTTP/2.0\r\n\r\nSM\n\r\n"),
     ("g156", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
     ("g157", b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"),
     ("g158", b"GET / HTTP/1.1\r\nHost: a/../b\r\n\r\n"),
