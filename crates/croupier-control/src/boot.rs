@@ -190,7 +190,7 @@ pub fn run(source: Source, options: Options) -> Result<Exit, BootError> {
             Some(watch) => wait(&mut control, watch, &mut reloads, stop.take()).await,
             None => wait_unwatched(&mut control, stop.take()).await,
         };
-        Ok(drain::run(control, how, watch).await)
+        Ok(Box::pin(drain::run(control, how, watch)).await)
     })
 }
 

@@ -191,7 +191,7 @@ impl Program {
     /// Ends it and its children, which are a process group of their own.
     fn kill(&mut self) {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
-            let group = format!("kill -KILL -- -{}", self.child.id());
+            let group = format!("kill -s KILL -- -{}", self.child.id());
             let _ = Command::new("sh").args(["-c", &group]).status();
         }
         let _ = self.child.wait();

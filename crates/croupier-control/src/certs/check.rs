@@ -115,8 +115,7 @@ mod tests {
         let authority = Authority::open(None, NOW).unwrap();
         let names = ["a.example".to_owned(), "*.b.example".to_owned()];
         let certificate = authority.issue(&names, NOW).unwrap();
-        let site =
-            "[site.\"a.example\"]\naliases = [\"*.b.example\", \"c.example\"]\nrespond = 204\n";
+        let site = "[site.\"a.example\"]\naliases = [\"*.b.example\", \"c.example\"]\nrespond = { status = 204 }\n";
         let config = config(site);
         let said = doubts(&config.sites[0], &certificate, NOW);
         assert_eq!(said.len(), 1, "{said:?}");
@@ -138,8 +137,9 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.path().join("none.pem");
         let path = path.display();
-        let site =
-            format!("[site.\"a.example\"]\ntls = {{ certificate = \"{path}\" }}\nrespond = 204\n");
+        let site = format!(
+            "[site.\"a.example\"]\ntls = {{ certificate = \"{path}\" }}\nrespond = {{ status = 204 }}\n"
+        );
         let problems = check_certificates(&config(&site));
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].severity, Severity::Error);

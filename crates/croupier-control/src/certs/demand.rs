@@ -2,7 +2,7 @@
 //! is ordered before the `ask` URL of `[acme]` has said yes, and both asking and waiting are
 //! bounded.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, slice, time::Duration};
 
 use bytes::Bytes;
 use croupier_proxy::live::certs::Source;
@@ -30,17 +30,21 @@ pub(super) const FAILED_TIME: Duration = Duration::from_secs(15 * 60);
 pub(super) const ASKED_AT_ONCE: usize = 4;
 const ASK_PACE: Duration = Duration::from_millis(100);
 
-/// Answers what clients want, for as long as it lives.
+/// Who keeps which name supplied.
+type Keepers = Rc<RefCell<Vec<(String, JoinHandle<()>)>>>;
+
+/// Answers what clients want, for as long as it lives. What is shown on demand has no
+/// series of its own: strangers must not make labels.
 #[derive(Debug)]
 pub(super) struct Demand {
     running: JoinHandle<()>,
-    keepers: Rc<RefCell<Vec<(String, JoinHandle<()>)>>>,
+    keepers: Keepers,
     acme: Rc<Acme>,
 }
 
 impl Demand {
     pub(super) fn start(acme: &Rc<Acme>) -> Self {
-        let keepers: Rc<RefCell<Vec<(String, JoinHandle<()>)>>> = Rc::default();
+        let keepers = Keepers::default();
         let (theirs, ours) = (Rc::clone(&keepers), Rc::clone(acme));
         let running = tokio::task::spawn_local(async move {
             loop {
@@ -49,7 +53,7 @@ impl Demand {
                         .live
                         .certs
                         .slot(&Source::OnDemand { name: name.clone() });
-                    let keeper = Keeper::new(&ours, &[name.clone()], slot, For::Client);
+                    let keeper = Keeper::new(&ours, slice::from_ref(&name), slot, For::Client);
                     let keeping = tokio::task::spawn_local(keeper.run());
                     let mut all = theirs.borrow_mut();
                     all.retain(|(_, keeping)| !keeping.is_finished());

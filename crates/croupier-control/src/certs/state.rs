@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(place(&[home], true), path("/var/lib/croupier"));
         let xdg = ("XDG_STATE_HOME", "/s");
         assert_eq!(place(&[home, xdg], false), path("/s/croupier"));
-        let manager = ("STATE_DIRECTORY", "/var/lib/x:/var/lib/y");
-        assert_eq!(place(&[home, xdg, manager], true), path("/var/lib/x"));
+        let given = ("STATE_DIRECTORY", "/var/lib/x:/var/lib/y");
+        assert_eq!(place(&[home, xdg, given], true), path("/var/lib/x"));
         assert_eq!(place(&[("HOME", "")], false), None);
     }
 

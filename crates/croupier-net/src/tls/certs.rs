@@ -212,10 +212,13 @@ pub(super) fn pem_words(error: &PemError) -> &'static str {
     }
 }
 
+/// By the public key alone. The library's own comparison refuses certificates with a critical
+/// extension that it does not know, and the proof of a name has one (RFC 8737 section 3).
 fn fits(certificate: &CertificateDer<'static>, key: &Arc<dyn SigningKey>) -> bool {
-    CertifiedKey::new(vec![certificate.clone()], Arc::clone(key))
-        .keys_match()
-        .is_ok()
+    let (Some(parsed), Some(public)) = (parse(certificate), key.public_key()) else {
+        return false;
+    };
+    parsed.public_key().raw == public.as_ref()
 }
 
 fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {

@@ -215,7 +215,8 @@ fn an_authority_that_is_down_costs_only_what_it_would_have_brought() {
         return;
     };
     let nowhere = free_port();
-    let sites = format!("{SITE}\n[site.\"plain.example\"]\ntls = \"off\"\nrespond = 204\n");
+    let sites =
+        format!("{SITE}\n[site.\"plain.example\"]\ntls = \"off\"\nrespond = {{ status = 204 }}\n");
     let (port, authority_port) = (scene.port, scene.authority_port);
     let proxy = scene.launch.start(&config(port, nowhere, "", &sites));
     let line = proxy.wait_for_log(|line| line.contains("certificate.order.failed"));
@@ -267,7 +268,9 @@ fn an_authority_that_refuses_is_quoted_with_what_to_do() {
     let Some(_authority) = scene.authority(options) else {
         return;
     };
-    let sites = format!("{SITE}\n[site.\"blocked.example\"]\ntls = \"auto\"\nrespond = 204\n");
+    let sites = format!(
+        "{SITE}\n[site.\"blocked.example\"]\ntls = \"auto\"\nrespond = {{ status = 204 }}\n"
+    );
     let config = scene.config("", &sites);
     let proxy = scene.launch.start(&config);
     let line = proxy.wait_for_log(|line| line.contains("certificate.order.failed"));

@@ -108,7 +108,7 @@ fn a_broken_new_file_keeps_the_old_certificate_and_is_told_once() {
 fn a_site_without_its_file_fails_alone() {
     let issued = authority().issue(&["a.example"]);
     let config = format!(
-        "{}\n[site.\"b.example\"]\ntls = {{ certificate = \"missing.pem\" }}\nrespond = 204\n",
+        "{}\n[site.\"b.example\"]\ntls = {{ certificate = \"missing.pem\" }}\nrespond = {{ status = 204 }}\n",
         site_config("a.example")
     );
     let proxy = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"))
@@ -194,8 +194,9 @@ fn our_own_authority_is_kept_and_says_how_to_trust_it() {
 #[test]
 fn without_a_place_for_state_our_own_authority_lives_as_long_as_the_process() {
     let config = "[server]\nlisten = [\"127.0.0.1:0\"]\nstate = \"file\"\n\n\
-                  [site.localhost]\ntls = \"internal\"\nrespond = 204\n\n\
-                  [site.\"shop.example\"]\ntls = \"auto\"\nrespond = 204\n";
+                  [acme]\ndirectory = \"https://127.0.0.1:1/dir\"\n\n\
+                  [site.localhost]\ntls = \"internal\"\nrespond = { status = 204 }\n\n\
+                  [site.\"shop.example\"]\ntls = \"auto\"\nrespond = { status = 204 }\n";
     let proxy = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"))
         .file("file", "not a directory")
         .start(config);

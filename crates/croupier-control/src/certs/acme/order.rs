@@ -70,7 +70,7 @@ async fn try_each_way(
     replaces: Option<&Certificate>,
 ) -> Result<Issued, Failure> {
     let mut account = account::open(acme, client).await?;
-    let mut replaces = replaces.and_then(|old| identifier(old));
+    let mut replaces = replaces.and_then(identifier);
     let mut first: Option<Failure> = None;
     for way in &acme.terms.challenges {
         let mut order = match begin(acme, &account, names, replaces.as_ref()).await {
