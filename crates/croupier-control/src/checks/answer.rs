@@ -148,7 +148,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-fn holds(bytes: &[u8], text: &[u8]) -> bool {
+pub(super) fn holds(bytes: &[u8], text: &[u8]) -> bool {
     text.is_empty() || find(bytes, text).is_some()
 }
 

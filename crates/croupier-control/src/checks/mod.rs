@@ -1,12 +1,13 @@
 //! Active checks: each server of a pool that asks for it is asked whether it works.
 //!
-//! One task for each server, on the control thread; `clock` says when, `prober` asks, `answer`
-//! judges. What comes of it goes to the pool ([`LivePool::checked`]); nothing here decides
+//! One task for each server, on the control thread; `clock` says when, `prober` asks, `spoken` those
+//! that speak more than plain HTTP/1, `answer` judges. What comes of it goes to the pool ([`LivePool::checked`]); nothing here decides
 //! about a server. A reload keeps the tasks of servers whose check did not change.
 
 mod answer;
 mod clock;
 mod prober;
+mod spoken;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use croupier_net::Local;
 use croupier_proxy::{
     Live, Plan,
     live::{LivePool, Server, health::Pace, policy::CheckPolicy},
@@ -24,6 +26,7 @@ use croupier_proxy::{
 use tokio::{sync::Semaphore, task::JoinHandle, time::sleep};
 
 use clock::CheckClock;
+use prober::Spoken;
 
 /// Checks at once, over all pools: they must not be what exhausts our descriptors.
 const AT_ONCE: usize = 64;
@@ -36,6 +39,8 @@ pub(crate) struct Checks {
     live: Arc<Live>,
     tasks: HashMap<Key, Task>,
     slots: Rc<Semaphore>,
+    /// Buffers and such of the data plane's client.
+    local: Rc<Local>,
     ticking: JoinHandle<()>,
 }
 
@@ -47,6 +52,7 @@ type Key = (String, String);
 struct Task {
     server: Weak<Server>,
     policy: Arc<CheckPolicy>,
+    spoken: Spoken,
     running: JoinHandle<()>,
 }
 
@@ -69,6 +75,7 @@ impl Checks {
             live: Arc::clone(live),
             tasks: HashMap::new(),
             slots: Rc::new(Semaphore::new(AT_ONCE)),
+            local: Rc::default(),
             ticking: tokio::task::spawn_local(tick(Arc::downgrade(live))),
         };
         this.adopt(plan);
@@ -82,29 +89,33 @@ impl Checks {
         let mut new = Vec::new();
         for pool in &plan.pools {
             let Some(policy) = &pool.check else { continue };
+            let spoken = Spoken::of(pool);
             for croupier_proxy::plan::ServerPlan { server, .. } in &pool.servers {
                 let key = (pool.name.clone(), server.name.clone());
                 match before.remove(&key) {
-                    Some(task) if task.is_of(server, policy) => {
+                    Some(task) if task.is_of(server, policy, &spoken) => {
                         self.tasks.insert(key, task);
                     }
-                    _ => new.push((key, &pool.live, server, policy)),
+                    _ => new.push((key, &pool.live, server, (policy, spoken.clone()))),
                 }
             }
         }
         let count = new.len();
-        for (index, (key, pool, server, policy)) in new.into_iter().enumerate() {
+        for (index, (key, pool, server, (policy, spoken))) in new.into_iter().enumerate() {
             let check = Check {
                 live: Arc::downgrade(&self.live),
                 pool: Arc::downgrade(pool),
                 server: Arc::downgrade(server),
                 policy: Arc::clone(policy),
+                spoken: spoken.clone(),
+                local: Rc::clone(&self.local),
                 slots: Rc::clone(&self.slots),
             };
             let first = CheckClock::new(policy).first(index, count);
             let task = Task {
                 server: Arc::downgrade(server),
                 policy: Arc::clone(policy),
+                spoken,
                 running: tokio::task::spawn_local(check.run(first)),
             };
             self.tasks.insert(key, task);
@@ -113,8 +124,10 @@ impl Checks {
 }
 
 impl Task {
-    fn is_of(&self, server: &Arc<Server>, policy: &CheckPolicy) -> bool {
-        std::ptr::eq(self.server.as_ptr(), Arc::as_ptr(server)) && *self.policy == *policy
+    fn is_of(&self, server: &Arc<Server>, policy: &CheckPolicy, spoken: &Spoken) -> bool {
+        std::ptr::eq(self.server.as_ptr(), Arc::as_ptr(server))
+            && *self.policy == *policy
+            && self.spoken.is(spoken)
     }
 }
 
@@ -124,7 +137,9 @@ struct Check {
     pool: Weak<LivePool>,
     server: Weak<Server>,
     policy: Arc<CheckPolicy>,
+    spoken: Spoken,
     slots: Rc<Semaphore>,
+    local: Rc<Local>,
 }
 
 impl Check {
@@ -145,9 +160,9 @@ impl Check {
         let _slot = self.slots.acquire().await.ok()?;
         let question = {
             let server = self.server.upgrade()?;
-            prober::Question::new(&server, &self.policy)
+            prober::Question::new(&server, &self.policy, &self.spoken)
         };
-        let answer = prober::ask(&question, &self.policy).await;
+        let answer = prober::ask(&question, &self.policy, &self.local).await;
         let (live, pool, server) = (
             self.live.upgrade()?,
             self.pool.upgrade()?,

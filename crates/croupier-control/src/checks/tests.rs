@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU16, Ordering},
@@ -22,7 +23,7 @@ use croupier_testkit::{BlackHole, Origin, Reply, closed_address};
 
 use super::{
     Checks,
-    prober::{Question, ask},
+    prober::{Question, Spoken, ask},
 };
 
 fn run<R>(story: impl Future<Output = R>) -> R {
@@ -62,8 +63,9 @@ fn plan_of(live: &Live, servers: &[String], check: Option<&CheckPolicy>) -> Plan
 fn asked(address: &str, policy: &CheckPolicy) -> Option<Result<(), Reason>> {
     let live = Live::new();
     let plan = plan_of(&live, &[address.to_owned()], None);
-    let question = Question::new(&plan.pools[0].servers[0].server, policy);
-    run(ask(&question, policy))
+    let spoken = Spoken::of(&plan.pools[0]);
+    let question = Question::new(&plan.pools[0].servers[0].server, policy, &spoken);
+    run(ask(&question, policy, &Rc::default()))
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {

@@ -185,6 +185,8 @@ fn health(pool: &PoolPlan) -> String {
     };
     let what = match &check.kind {
         CheckKind::Connect => "a connection".to_owned(),
+        CheckKind::Grpc(service) if service.is_empty() => "gRPC health".to_owned(),
+        CheckKind::Grpc(service) => format!("gRPC health of {service}"),
         CheckKind::Http(http) => format!("{} {}", http.method, http.path),
     };
     let port = (check.port).map_or_else(String::new, |port| format!(" at port {port}"));

@@ -97,8 +97,10 @@ impl Default for CheckPolicy {
 pub enum CheckKind {
     /// It accepts a connection.
     Connect,
-    /// It answers a request over HTTP/1.1 as expected.
+    /// It answers a request as expected, over what its pool speaks.
     Http(HttpCheck),
+    /// It says `SERVING` of a service (`grpc.health.v1`); empty: of itself. Over HTTP/2.
+    Grpc(Box<str>),
 }
 
 /// A request, and what its answer must be like.

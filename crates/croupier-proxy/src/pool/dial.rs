@@ -130,7 +130,7 @@ async fn find_room(
 ) -> Result<Room, Fault> {
     let max = wanted.connections_max;
     let room = room::find(idle, wanted.server, max, wanted.which, timer, until).await;
-    room.ok_or(Code::ProxyPoolBusy.into())
+    room.ok_or_else(|| Code::ProxyPoolBusy.into())
 }
 
 /// What a failure to connect is called.

@@ -68,8 +68,7 @@ pub(super) fn pool(config: &Config, pool: &model::Pool, live: &Live) -> Result<P
         check: pool
             .health
             .as_ref()
-            .map(|check| Ok::<_, String>(Arc::new(self::check(&pool.name, check)?)))
-            .transpose()?,
+            .map(|check| Arc::new(self::check(check))),
         queue: (pool.queue.requests > 0).then_some(QueuePolicy {
             waiting: pool.queue.requests as usize,
             timeout: pool.queue.time,
@@ -269,8 +268,8 @@ fn health(pool: &model::Pool) -> HealthPolicy {
     }
 }
 
-fn check(pool: &str, health: &Health) -> Result<CheckPolicy, String> {
-    Ok(CheckPolicy {
+fn check(health: &Health) -> CheckPolicy {
+    CheckPolicy {
         kind: match &health.check {
             HealthCheck::Tcp => CheckKind::Connect,
             HealthCheck::Http(http) => CheckKind::Http(HttpCheck {
@@ -281,11 +280,7 @@ fn check(pool: &str, health: &Health) -> Result<CheckPolicy, String> {
                 statuses: http.status.iter().cloned().collect(),
                 body: http.body.as_deref().map(Into::into),
             }),
-            HealthCheck::Grpc { .. } => {
-                return Err(format!(
-                    "the pool `{pool}` asks for health checks by gRPC, which this build cannot make"
-                ));
-            }
+            HealthCheck::Grpc { service } => CheckKind::Grpc(service.as_str().into()),
         },
         port: health.port,
         interval: health.interval,
@@ -293,7 +288,7 @@ fn check(pool: &str, health: &Health) -> Result<CheckPolicy, String> {
         timeout: health.timeout,
         rise: health.rise,
         fall: health.fall,
-    })
+    }
 }
 
 #[cfg(test)]

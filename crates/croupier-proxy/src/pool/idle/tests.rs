@@ -97,23 +97,27 @@ impl Table {
         (of(&idle), of("croupier_spare_connections "))
     }
 
-    fn take(&self, worker: usize) -> Option<OriginStream> {
-        let which = plain(&PLAIN, 0, Care::Usual);
-        self.workers[worker].take(&self.server, which)
+    fn take(&self, worker: usize) -> Option<Box<OriginConn>> {
+        self.take_since(worker, 0, Care::Usual)
+    }
+
+    fn take_since(&self, worker: usize, since: Tick, care: Care) -> Option<Box<OriginConn>> {
+        let which = Which {
+            manner: &PLAIN,
+            since,
+            care,
+            purpose: Purpose::Exchange,
+        };
+        let taken = self.workers[worker].take(&self.server, which)?;
+        let OriginStream::H1(connection) = taken else {
+            panic!("nobody shares here");
+        };
+        Some(connection)
     }
 }
 
 pub(in crate::pool) static PLAIN: LazyLock<Arc<Manner>> =
     LazyLock::new(|| Arc::new(Manner::plain()));
-
-fn plain(manner: &Arc<Manner>, since: Tick, care: Care) -> Which<'_> {
-    Which {
-        manner,
-        since,
-        care,
-        purpose: Purpose::Exchange,
-    }
-}
 
 pub(in crate::pool) fn spawn(task: Pin<Box<dyn Future<Output = ()>>>) {
     drop(tokio::task::spawn_local(task));
@@ -193,13 +197,9 @@ fn spares_that_are_old_or_dead_or_of_a_server_put_aside_are_closed() {
         table.tick(34, 11);
         assert_eq!(table.counts(), (3, 3));
         drop(peers.pop()); // one of tick 30, found out by whoever wants it
-        let taken = table.workers[1].take(&table.server, 30, Care::Usual);
+        let taken = table.take_since(1, 30, Care::Usual);
         assert_eq!(taken.unwrap().idle_since(), 30);
-        assert!(
-            table.workers[1]
-                .take(&table.server, 30, Care::Usual)
-                .is_none()
-        );
+        assert!(table.take_since(1, 30, Care::Usual).is_none());
         table.keep(1, 8).await;
         table.tick(37, 11);
         table.workers[0].forget(&table.server);
@@ -256,10 +256,7 @@ fn no_story_gives_away_a_connection_twice_or_dead() {
                         resting.push(Resting { since: now, peer });
                     }
                     4..7 => {
-                        let idle = &table.workers[worker];
-                        if let Some(taken) =
-                            idle.take(&table.server, plain(&PLAIN, since, Care::Special))
-                        {
+                        if let Some(taken) = table.take_since(worker, since, Care::Special) {
                             let since_then = taken.idle_since();
                             assert!(since_then >= since, "too old");
                             let at = resting.iter().position(|one| one.since == since_then);

@@ -199,7 +199,7 @@ async fn borrow(
                 hello: &copy.hello,
             };
             let until = idle.local.timers.after(Some(terms.connect));
-            let dialled = dial::dial(idle, wanted, timer, until).await;
+            let dialled = Box::pin(dial::dial(idle, wanted, timer, until)).await;
             dialled.map_err(|_| Failure::Net)?
         }
     };

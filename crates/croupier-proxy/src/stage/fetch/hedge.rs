@@ -196,7 +196,8 @@ async fn ask_second(
                 hello: &hello,
             };
             let until = timers.after(times.connect);
-            dial::dial(&worker.idle, wanted, &timer, until).await.ok()?
+            let dialling = Box::pin(dial::dial(&worker.idle, wanted, &timer, until));
+            dialling.await.ok()?
         }
     };
     let keeping = Keeping::of(idle_kept, connections_max);

@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 
 use croupier_config::model::{ProxyTlv, ProxyVersion};
-use croupier_net::proxy_header::{kind, write_v1, write_v2};
+use croupier_net::{
+    proxy_header::{HasCertificate, kind, ssl, write_v1, write_v2},
+    tls::Alpn,
+};
 
 use crate::{exchange::Exchange, plan::PoolPlan};
 
@@ -39,9 +42,32 @@ pub(crate) fn of(x: &Exchange, pool: &PoolPlan) -> Vec<u8> {
 
 /// What is said beside the addresses; nothing where nothing is known.
 fn value(x: &Exchange, tlv: ProxyTlv) -> Option<(u8, Vec<u8>)> {
+    if tlv == ProxyTlv::UniqueId {
+        return Some((kind::UNIQUE_ID, x.incoming.id().as_bytes().to_vec()));
+    }
+    // A plain connection has shaken no hands.
+    let secured = &x.incoming.secure.as_deref()?.secured;
     match tlv {
-        ProxyTlv::UniqueId => Some((kind::UNIQUE_ID, x.incoming.id().as_bytes().to_vec())),
-        // A plain connection has shaken no hands.
-        ProxyTlv::Alpn | ProxyTlv::Authority | ProxyTlv::Ssl => None,
+        ProxyTlv::UniqueId => None,
+        ProxyTlv::Alpn => match secured.alpn {
+            Alpn::Http1 => Some((kind::ALPN, b"http/1.1".to_vec())),
+            Alpn::Http2 => Some((kind::ALPN, b"h2".to_vec())),
+            Alpn::None => None,
+        },
+        ProxyTlv::Authority => {
+            let name = secured.name.as_deref()?;
+            Some((kind::AUTHORITY, name.as_bytes().to_vec()))
+        }
+        ProxyTlv::Ssl => {
+            let mut subs = vec![(kind::SSL_VERSION, secured.version.as_bytes())];
+            let shown = secured.client.as_ref();
+            let name = shown.and_then(|client| client.common_name.as_deref());
+            subs.extend(name.map(|name| (kind::SSL_CN, name.as_bytes())));
+            let has_certificate = match shown {
+                Some(_) => HasCertificate::Yes,
+                None => HasCertificate::No,
+            };
+            Some((kind::SSL, ssl(has_certificate, &subs)))
+        }
     }
 }
