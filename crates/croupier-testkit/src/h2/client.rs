@@ -368,6 +368,11 @@ impl Client {
                 continue;
             }
             self.hear(Duration::from_millis(1));
+            // Who has said the last word takes no more either.
+            if self.link.closed.is_some() {
+                self.link.waiting.clear();
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
             if Instant::now() > deadline {
                 return Err(io::ErrorKind::TimedOut.into());
             }

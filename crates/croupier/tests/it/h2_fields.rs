@@ -195,3 +195,32 @@ fn an_expectation_that_nobody_knows_is_refused() {
     client.expect_alive();
     nothing_evil(&origin);
 }
+
+#[test]
+fn via_names_the_protocol_that_was_received() {
+    let origin = echo();
+    let proxy = in_front_of(&origin);
+    assert_eq!(connect(&proxy).get("/").status, 200);
+    let request = &origin.requests()[0];
+    let via = request.header("via").unwrap_or_default();
+    assert!(via.starts_with("2.0 ") || via.starts_with("2 "), "{via:?}");
+}
+
+#[test]
+fn a_length_of_zero_stays_said() {
+    let origin = echo();
+    let proxy = in_front_of(&origin);
+    let head = Head::post("/").field("content-length", "0");
+    assert_eq!(connect(&proxy).request(&head, "").status, 200);
+    // Servers answer 411 to a POST that says nothing of its length.
+    assert_eq!(origin.requests()[0].header("content-length"), Some("0"));
+}
+
+#[test]
+fn a_method_counts_towards_the_limits_of_a_head() {
+    let origin = echo();
+    let proxy = in_front_of(&origin);
+    let answer = connect(&proxy).request(&Head::new("M".repeat(20_000), "/evil"), "");
+    assert!(answer.is_refusal(), "{}", answer.status);
+    nothing_evil(&origin);
+}

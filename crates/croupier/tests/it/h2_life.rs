@@ -1,5 +1,7 @@
 //! HTTP/2 on the plain port: exchanges side by side on one connection, each as on HTTP/1.
 
+use std::time::Duration;
+
 use croupier_testkit::h2::{self, Grants, Head, PREFACE, code, setting};
 use croupier_testkit::wire::{difference, pattern};
 use croupier_testkit::{Event, Origin, Proxy, Reply, wait_until};
@@ -82,6 +84,27 @@ fn http_1_and_http_2_share_a_port_and_servers() {
     let line = proxy.wait_for_access(|line| line.contains("/one"));
     assert!(line.contains("HTTP/1.1"), "{line}");
     assert!(origin.requests().iter().all(|r| r.version == "HTTP/1.1"));
+}
+
+#[test]
+fn a_preface_may_come_in_pieces() {
+    let origin = echo();
+    let proxy = in_front_of(&origin);
+    for at in 1..PREFACE.len() {
+        let mut client = h2::Client::bare(proxy.address());
+        client.send_bytes(&PREFACE[..at]);
+        // Lets the proxy see the first part alone; being late makes the case weaker only.
+        std::thread::sleep(Duration::from_millis(1));
+        client.send_bytes(&PREFACE[at..]);
+        client.send(&h2::Frame::settings(&[]));
+        assert_eq!(client.get("/").status, 200, "cut at {at}");
+    }
+    let mut client = h2::Client::bare(proxy.address());
+    for byte in PREFACE {
+        client.send_bytes([*byte]);
+    }
+    client.send(&h2::Frame::settings(&[]));
+    assert_eq!(client.get("/").status, 200);
 }
 
 #[test]

@@ -295,6 +295,63 @@ fn is_token(byte: u8) -> bool {
 }
 
 #[test]
+fn b03_no_byte_breaks_out_of_a_field() {
+    let origin = echo();
+    let proxy = patient(&origin);
+    let mut asker = Asker::of(&proxy);
+    let mut flaws = Flaws::default();
+    for byte in 0..=255_u8 {
+        for at in PLACES {
+            let is_blank = matches!(byte, b' ' | b'\t');
+            let name = place("xname", byte, at);
+            let value = place("value", byte, at);
+            let bad_name = !is_token(byte) || byte.is_ascii_uppercase();
+            let bad_value = matches!(byte, 0 | b'\r' | b'\n')
+                || (is_blank && at != "middle")
+                || (byte < 32 && !is_blank)
+                || byte == 127;
+            let path = |bad: bool| if bad { "/evil" } else { "/good" };
+            let cases = [
+                (
+                    "name",
+                    Head::get(path(bad_name)).field(&name, "v"),
+                    bad_name,
+                ),
+                (
+                    "value",
+                    Head::get(path(bad_value)).field("x-v", &value),
+                    bad_value,
+                ),
+            ];
+            for (what, head, is_bad) in cases {
+                let count = origin.requests().len();
+                let (answer, is_refused) = asker.ask(&head, "");
+                let what = format!("byte {byte:#04x} at the {at} of a {what}");
+                if is_bad && !is_refused {
+                    flaws.note(&what, &answer);
+                }
+                // What passes comes as it was.
+                if answer.status == 200 && !is_bad && head.0.last().unwrap().0 == b"x-v" {
+                    let request = &origin.requests()[count];
+                    let got: Vec<u8> = request
+                        .header("x-v")
+                        .unwrap_or_default()
+                        .chars()
+                        .map(|c| u8::try_from(u32::from(c)).unwrap_or(0))
+                        .collect();
+                    if got != value {
+                        flaws.note(&format!("{what}: changed to {got:?}"), &answer);
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(connect(&proxy).get("/good").status, 200);
+    nothing_evil(&origin);
+    flaws.none();
+}
+
+#[test]
 fn b03_no_byte_breaks_out_of_a_start_line() {
     let origin = echo();
     let proxy = patient(&origin);

@@ -396,3 +396,17 @@ fn sections_5_3_to_5_5_priorities_errors_and_extensions() {
         }),
     ]);
 }
+
+#[test]
+fn section_3_4_settings_come_first() {
+    let origin = Origin::start(|_| Reply::ok("x"));
+    let proxy = in_front_of(&origin);
+    for frame in [whole(), Frame::ping([0; 8]), Frame::window_update(0, 1)] {
+        let mut client = h2::Client::bare(proxy.address());
+        client.opened(1, "GET");
+        client.greet_and(std::slice::from_ref(&frame));
+        let _ = client.wait_for(PATIENCE, |c| c.closed().is_some());
+        assert!(client.closed().is_some(), "{frame}");
+    }
+    assert_eq!(origin.requests().len(), 0);
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use croupier_testkit::h2::{self, Block, Frame, Head, code, flag, kind, setting};
-use croupier_testkit::{Origin, Reply};
+use croupier_testkit::h2::{self, Frame, Head, code, flag, kind, setting};
+use croupier_testkit::{Event, Origin, Reply};
 
 use crate::h2_spec::{Due, FLOW, PATIENCE, PROTOCOL, SIZE, block, open, play, say, whole};
 use crate::prelude::in_front_of;
@@ -233,24 +233,49 @@ fn section_6_9_windows() {
                 0x7fff_ffff,
             )]));
         }),
-        (
-            "more than the stream's window",
-            Due::Stream(&[code::FLOW_CONTROL_ERROR]),
-            |c| {
-                say(
-                    c,
-                    &[Frame::headers(
-                        1,
-                        Block::new().lines(Head::post("/nowhere").0),
-                    )],
-                );
-                // Without a look at what comes back, so no window opens again.
-                for _ in 0..200 {
-                    let _ = c.try_send(&Frame::data(1, [0; 16_384]));
-                }
-            },
-        ),
     ]);
+}
+
+#[test]
+fn section_6_9_more_than_the_window_is_not_taken() {
+    let go = Event::new();
+    let told = go.clone();
+    let origin = Origin::builder()
+        .receive_buffer(32 << 10)
+        .at_head(move |_| Some(Reply::wait_for(&told).then(Reply::close())))
+        .start(|_| Reply::ok("x"));
+    let proxy = in_front_of(&origin);
+    // Beyond the window of one stream, and beyond that of the connection on many.
+    for streams in [1, 6] {
+        let mut client = h2::Client::connect(proxy.address());
+        let open: Vec<u32> = (0..streams)
+            .map(|_| client.open_with_body(&Head::post("/")))
+            .collect();
+        let is_over = |c: &h2::Client| {
+            c.closed().is_some() || open.iter().any(|s| c.so_far(*s).reset.is_some())
+        };
+        let mut sent = 0;
+        while sent < 4096 && !is_over(&client) {
+            let stream = open[sent % open.len()];
+            if client.try_send(&Frame::data(stream, [0; 16_384])).is_err() {
+                break;
+            }
+            if sent % 32 == 0 {
+                client.idle(Duration::from_micros(1));
+            }
+            sent += 1;
+        }
+        let _ = client.wait_for(PATIENCE, is_over);
+        let resets = open.iter().filter_map(|s| client.so_far(*s).reset);
+        let codes: Vec<u32> = resets
+            .chain(client.goaways().iter().map(|g| g.code))
+            .collect();
+        assert!(
+            codes.contains(&code::FLOW_CONTROL_ERROR),
+            "{streams}: {codes:?} after {sent}"
+        );
+    }
+    go.fire();
 }
 
 #[test]

@@ -156,6 +156,62 @@ fn either_side_may_stop_sending_first() {
 }
 
 #[test]
+fn what_a_client_sends_too_early_waits_for_the_101() {
+    let agreed = croupier_testkit::Event::new();
+    let told = agreed.clone();
+    let origin = Origin::start(move |_| {
+        Reply::wait_for(&told)
+            .then(Reply::switch_to_websocket())
+            .then(Reply::echo())
+    });
+    let proxy = in_front_of(&origin);
+    let mut client = connect(&proxy);
+    let stream = client.open_with_body(&Head::websocket("/"));
+    client.send_data(stream, "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n");
+    origin.wait_for_requests(1, SOON);
+    client.idle(Duration::from_millis(50));
+    let sent = origin.connections()[0].transcript.bytes(Direction::In);
+    assert!(sent.ends_with(b"\r\n\r\n") && !sent.windows(6).any(|w| w == b"canary"));
+    agreed.fire();
+    client.read_body(stream, 34);
+    assert_eq!(
+        client.so_far(stream).text(),
+        "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"
+    );
+}
+
+#[test]
+fn an_answer_instead_of_the_switch_is_an_answer() {
+    let origin = Origin::start(|request| match request.path() {
+        "/426" => Reply::ok("another version").status(426),
+        "/200" => Reply::ok("no sockets here"),
+        "/garbled" => Reply::empty(101),
+        _ => Reply::ok(request.path()),
+    });
+    let proxy = in_front_of(&origin);
+    let mut client = connect(&proxy);
+    for (path, status) in [("/426", 426), ("/200", 502), ("/garbled", 502)] {
+        let stream = client.open_with_body(&Head::websocket(path));
+        client.send_data(stream, "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = client.answer(stream);
+        // A 2xx would open a tunnel in the eyes of an HTTP/2 client: there is none.
+        let is_refused = answer.reset.is_some() && answer.status == 0;
+        assert!(
+            answer.status == status || is_refused,
+            "{path}: {}",
+            answer.status
+        );
+        assert_eq!(client.get("/next").text(), "/next");
+    }
+    assert!(
+        origin
+            .requests()
+            .iter()
+            .all(|r| !r.target.contains("canary"))
+    );
+}
+
+#[test]
 fn other_protocols_and_malformed_asking_are_refused() {
     let origin = Origin::start(|_| Reply::switch_to_websocket().then(Reply::echo()));
     let proxy = in_front_of(&origin);
@@ -205,6 +261,32 @@ fn a_tunnel_whose_reader_stops_stops_its_writer() {
     client.grants(Grants::All).forget_bodies();
     client.grant(stream, 1 << 20);
     client.read_body(stream, 64 << 20);
+}
+
+#[test]
+fn a_quiet_tunnel_ends_and_its_connection_does_not() {
+    let origin = Origin::start(|_| Reply::switch_to_websocket().then(Reply::echo()));
+    let site = format!(
+        "proxy = \"{}\"\ntimeout = {{ tunnel_idle = \"400ms\" }}",
+        origin.address()
+    );
+    let proxy = start(&config_with("", &site));
+    let mut client = connect(&proxy);
+    let quiet = client.open_with_body(&Head::websocket("/"));
+    let busy = client.open_with_body(&Head::websocket("/"));
+    let mut count = 0;
+    while !client.so_far(quiet).is_over() {
+        count += 1;
+        client.send_data(busy, "x");
+        client.read_body(busy, count);
+        assert!(count < 100_000, "the quiet tunnel lives on");
+        client.idle(Duration::from_millis(20));
+    }
+    assert!(!client.so_far(busy).is_over());
+    origin.wait_for_connections(SOON, |all| {
+        all.iter().filter(|c| c.ended.is_some()).count() == 1
+    });
+    client.expect_alive();
 }
 
 #[test]
