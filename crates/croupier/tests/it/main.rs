@@ -55,13 +55,6 @@ mod routing;
 mod split;
 mod sticky;
 
-
-mod real_browser;
-mod real_curl;
-mod real_grpc;
-mod real_nghttp;
-mod real_tools;
-mod real_websockets;
 mod h2_bodies;
 mod h2_drain;
 mod h2_fields;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use croupier_http::{BodyLen, Fields, RequestHead, ResponseHead, h1::chunked::ChunkLimits};
+use croupier_http::{BodyLen, Fields, Framed, RequestHead, ResponseHead, h1::chunked::ChunkLimits};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{Request, Response, StatusCode, request::Parts};
 use tokio::net::TcpStream;
@@ -35,6 +35,8 @@ pub struct Stream {
     pub(in crate::client) local: Rc<Local>,
     parts: Option<Box<Parts>>,
     is_whole: bool,
+    /// What comes is for the tunnel, which is not open yet.
+    is_asking: bool,
     body: RecvStream,
     data: Bytes,
     /// The end of the request body was seen.
@@ -81,6 +83,7 @@ impl Stream {
             local: Rc::clone(local),
             parts: Some(Box::new(parts)),
             is_whole,
+            is_asking: false,
             body,
             data: Bytes::new(),
             ended: is_whole,
@@ -108,7 +111,9 @@ impl Stream {
         head: &mut RequestHead,
     ) -> Result<(), NetError> {
         let parts = self.parts.take().ok_or(NetError::Closed)?;
-        fields::read_request(&parts, self.is_whole, &limits.head, head).map_err(NetError::Head)
+        let read = fields::read_request(&parts, self.is_whole, &limits.head, head);
+        self.is_asking = head.framed == Framed::WebSocket;
+        read.map_err(NetError::Head)
     }
 
     /// The body that the head announces.
@@ -180,11 +185,12 @@ impl Stream {
 
     /// The tunnel is open (RFC 8441 section 5).
     pub(in crate::client) fn send_switch(&mut self, fields: &impl Outgoing) {
+        self.is_asking = false;
         self.respond_with(200, None, false, &Agreed(fields));
     }
 
     pub(in crate::client) fn has_received_all(&self) -> bool {
-        self.ended && self.data.is_empty()
+        self.is_asking || self.ended && self.data.is_empty()
     }
 
     pub(in crate::client) fn body_left(&self) -> Option<u64> {
@@ -291,6 +297,9 @@ impl<O: Outgoing> Outgoing for Agreed<'_, O> {
 impl Source for Stream {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
         loop {
+            if self.is_asking {
+                return Poll::Ready(Ok(0));
+            }
             if !self.data.is_empty() || self.ended {
                 return Poll::Ready(Ok(self.data.len()));
             }
