@@ -129,7 +129,13 @@ const DEPENDENCIES: [(&str, Names); 32] = [
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
-const FOR_TESTS: [&str; 4] = ["croupier-testkit", "proptest", "serde_json", "tokio"];
+const FOR_TESTS: [&str; 5] = [
+    "croupier-testkit",
+    "proptest",
+    "rcgen",
+    "serde_json",
+    "tokio",
+];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
 const MODULES: [&str; 21] = [

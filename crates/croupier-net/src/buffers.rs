@@ -116,6 +116,11 @@ impl Buffer {
         &mut self.block[self.start..self.end]
     }
 
+    /// Is a block held, and a smaller one than `size`?
+    pub(crate) fn is_smaller_than(&self, size: Size) -> bool {
+        self.has_block() && self.block.len() < SIZES[size as usize]
+    }
+
     /// Bytes that fit behind those held as they lie.
     pub(crate) fn left(&self) -> usize {
         self.block.len() - self.end

@@ -22,6 +22,7 @@ use rustls::{
 
 use crate::client::Client;
 use crate::event::{PATIENCE, lock};
+use crate::h2;
 use crate::stream::Stream;
 
 /// Signs certificates of servers and clients.
@@ -262,6 +263,21 @@ impl TlsClient {
     pub fn connect(&self, address: SocketAddr, name: &str) -> Client {
         match self.try_connect(address, name) {
             Ok(client) => client,
+            Err(error) => panic!("no TLS with {address} as {name}: {error}"),
+        }
+    }
+
+    /// Connects and shakes hands for HTTP/2, which it must offer, and exchanges settings.
+    #[track_caller]
+    pub fn connect_h2(&self, address: SocketAddr, name: &str) -> h2::Client {
+        let socket = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        match self.shake(socket, name) {
+            Ok((stream, shaken)) => {
+                assert_eq!(shaken.alpn.as_deref(), Some("h2"), "{name}");
+                let mut client = h2::Client::over(Box::new(stream));
+                client.greet(&[]);
+                client
+            }
             Err(error) => panic!("no TLS with {address} as {name}: {error}"),
         }
     }

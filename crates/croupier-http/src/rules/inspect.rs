@@ -158,9 +158,9 @@ fn check_host(head: &RequestHead, scheme: Scheme, target: &mut Target) -> Result
     }
     let mut authority = crate::Authority::default();
     authority.read(host).map_err(|_| Unlawful::Host)?;
+    let default = scheme.port();
     let same = authority.host() == target.authority.host()
-        && authority.port().unwrap_or(scheme.port())
-            == target.authority.port().unwrap_or(scheme.port());
+        && authority.port().unwrap_or(default) == target.authority.port().unwrap_or(default);
     if same {
         Ok(())
     } else {

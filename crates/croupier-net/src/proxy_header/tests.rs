@@ -1,3 +1,5 @@
+//! Headers of the PROXY protocol, read and written.
+
 use std::net::SocketAddr;
 
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};

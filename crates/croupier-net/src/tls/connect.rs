@@ -2,19 +2,15 @@
 
 use std::{fmt, future::poll_fn, net::IpAddr, rc::Rc, sync::Arc, task::Poll};
 
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        UnbufferedClientConnection, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{ClientConfig, client::UnbufferedClientConnection, pki_types::ServerName};
 
 use super::{
-    Alpn, TlsError, TlsFailure, certs::Certificate, client_auth::authorities, provider,
-    session::Side, stream::TlsStream,
+    Alpn, TlsError, TlsFailure,
+    certs::Certificate,
+    provider,
+    session::Side,
+    stream::TlsStream,
+    verify::{self, Verification},
 };
 use crate::{
     buffers::Buffer,
@@ -64,11 +60,16 @@ impl fmt::Debug for OriginTls {
 /// # Errors
 /// When an authority, our certificate or its key can not be used.
 pub fn origin_tls(terms: &OriginTerms) -> Result<Arc<OriginTls>, TlsError> {
+    let verification = if terms.verify {
+        Verification::Full
+    } else {
+        Verification::None
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsError::Other(error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier(terms)?);
+        .with_custom_certificate_verifier(verify::verifier(&terms.ca, verification)?);
     let mut config = match &terms.client {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
@@ -86,34 +87,6 @@ pub fn origin_tls(terms: &OriginTerms) -> Result<Arc<OriginTls>, TlsError> {
     Ok(Arc::new(OriginTls {
         config: Arc::new(config),
     }))
-}
-
-fn verifier(terms: &OriginTerms) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    if !terms.verify {
-        return Ok(Arc::new(Anybody));
-    }
-    if !terms.ca.is_empty() {
-        let roots = authorities(&terms.ca)?;
-        return by_roots(roots);
-    }
-    // Images made from scratch have no authorities of their own.
-    match rustls_platform_verifier::Verifier::new(Arc::clone(provider())) {
-        Ok(verifier) => Ok(Arc::new(verifier)),
-        Err(_) => {
-            let mut roots = RootCertStore::empty();
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            by_roots(roots)
-        }
-    }
-}
-
-fn by_roots(roots: RootCertStore) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    let builder =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider()));
-    let verifier = builder
-        .build()
-        .map_err(|error| TlsError::Other(error.to_string()))?;
-    Ok(verifier)
 }
 
 /// Shakes hands with an origin before `until`. `name` is a host name or an IP address, an IPv6
@@ -161,47 +134,4 @@ fn server_name(name: &str) -> Option<ServerName<'static>> {
     }
     let name = name.strip_suffix('.').unwrap_or(name);
     ServerName::try_from(name.to_owned()).ok()
-}
-
-/// Believes everybody who holds the key of the certificate shown; for `verify = false`.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider().signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider().signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

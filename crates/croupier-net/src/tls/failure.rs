@@ -1,7 +1,7 @@
 //! Why a handshake or a TLS connection failed, in one word for counters and one sentence for
 //! people. Nothing of it names an address or a key.
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 /// What went wrong. Whose certificate it was is known to whoever asked: the client's when we are
 /// the server, the origin's when we are the client.
@@ -132,10 +132,7 @@ impl From<&Error> for TlsFailure {
             Error::InvalidCertRevocationList(_) => Self::RevocationUnknown,
             Error::NoCertificatesPresented => Self::NoCertificate,
             Error::AlertReceived(alert) => Self::Alert(u8::from(*alert)),
-            Error::PeerIncompatible(
-                PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon,
-            )
-            | Error::PeerIncompatible(_) => Self::Incompatible,
+            Error::PeerIncompatible(_) => Self::Incompatible,
             Error::NoApplicationProtocol => Self::NoProtocol,
             // What a plain HTTP server, or a client that speaks plain HTTP, begins with.
             Error::InvalidMessage(
@@ -150,6 +147,8 @@ impl From<&Error> for TlsFailure {
             | Error::DecryptError
             | Error::PeerSentOversizedRecord
             | Error::UnsupportedNameType => Self::Protocol,
+            // The library's words for an empty slot.
+            Error::General(why) if why.contains("no server certificate") => Self::NothingToShow,
             _ => Self::Ours,
         }
     }

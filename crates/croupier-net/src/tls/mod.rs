@@ -17,6 +17,7 @@ mod dn;
 mod failure;
 mod session;
 pub(crate) mod stream;
+mod verify;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@
 use std::{fmt, io, ops::Deref, rc::Rc};
 
 use rustls::{
-    CommonState, Error,
+    CommonState, Error, ProtocolVersion,
     client::UnbufferedClientConnection,
     server::UnbufferedServerConnection,
     unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic},
@@ -133,6 +133,13 @@ impl Session {
         &self.side
     }
 
+    /// After a handshake: does the peer have all it needs to go on? A server's last messages in
+    /// TLS 1.3 are tickets; everybody else's end the handshake.
+    pub(super) fn has_only_tickets_to_say(&self) -> bool {
+        matches!(self.side, Side::Server(_))
+            && self.side.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
     /// Is plaintext there, or its end, without another read?
     pub(super) fn has_data(&self) -> bool {
         self.taken < self.plain.len()
@@ -143,6 +150,9 @@ impl Session {
 
     /// Room for ciphertext; empty when a record can not be this long.
     pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.input.is_smaller_than(self.size) {
+            self.input.widen(&self.local.buffers);
+        }
         self.input.room(self.size, &self.local.buffers)
     }
 
@@ -247,6 +257,7 @@ impl Session {
     pub(super) fn shake(&mut self) -> Result<bool, Error> {
         loop {
             if !self.side.is_handshaking() {
+                self.collect();
                 return Ok(true);
             }
             match self.step(Work::Nothing, &mut [])?.0 {
@@ -295,14 +306,15 @@ impl Session {
             Ok(step) => Ok((step, count)),
             Err(error) => {
                 self.failure = Some(error.clone());
-                self.collect_alert();
+                self.collect();
                 Err(error)
             }
         }
     }
 
-    /// What the library wants to say about a failure goes into the output.
-    fn collect_alert(&mut self) {
+    /// What the library has to say by itself goes into the output: last messages of a handshake,
+    /// an alert.
+    fn collect(&mut self) {
         while self.side.wants_write() {
             let mut placing = Placing {
                 room: &mut [],

@@ -80,13 +80,18 @@ impl TlsStream {
         &self.io
     }
 
-    /// Ready when the handshake is over. Its last messages may still wait: they leave with the
-    /// first data, or when a read has to wait.
+    /// Ready when the handshake is over. Tickets for a client may still wait: they leave with
+    /// the first data, or when a read has to wait.
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         let state = self.state.get_mut();
         loop {
             match state.session.shake() {
-                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(true) => {
+                    if !state.session.has_only_tickets_to_say() {
+                        ready!(state.poll_flush(&self.io, cx))?;
+                    }
+                    return Poll::Ready(Ok(()));
+                }
                 Ok(false) => {}
                 Err(error) => {
                     // The peer shall know why; it may be gone already.
@@ -163,6 +168,12 @@ impl TlsStream {
     /// Has the socket taken everything?
     pub(crate) fn is_flushed(&self) -> bool {
         self.state.borrow().session.output.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn holds_blocks(&self) -> bool {
+        let session = &self.state.borrow().session;
+        session.input.has_block() || session.output.has_block()
     }
 
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

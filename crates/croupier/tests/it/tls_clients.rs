@@ -3,10 +3,13 @@
 //!
 //! Rows B17, D02, D03 and D04 of the catalogue.
 
-use croupier_testkit::{Authority, Client, Failure, Issued, Request, Signal, TlsClient};
+use croupier_testkit::{
+    Authority, Client, Failure, Issued, Request, Signal, TlsClient,
+    h2::{self, Head},
+};
 
 use crate::{
-    prelude::{Origin, Proxy, Reply},
+    prelude::{Origin, Proxy, Reply, metric},
     tls_sites::{SERVER, house, site},
 };
 
@@ -355,4 +358,53 @@ fn d02_b17_a_connection_for_one_site_is_no_way_into_another() {
     assert!(origin.requests().is_empty());
     let line = proxy.wait_for_access(|line| line.contains("proxy.misdirected"));
     assert!(line.contains("\"status\":421"), "{line}");
+}
+
+#[test]
+fn b17_streams_of_a_shared_connection_go_no_further_than_it() {
+    let origin = Origin::start(|_| Reply::ok("secret"));
+    let staff = Staff::new();
+    let both = staff
+        .authority
+        .issue(&["b.example", "c.example", "a.example"]);
+    let config = format!(
+        "{}{}{}",
+        asking(&origin, "mode = \"require\""),
+        site("b.example", "both"),
+        site("c.example", "copy"),
+    );
+    let proxy = house(
+        &staff.authority,
+        &[("a", &staff.a), ("both", &both), ("copy", &both)],
+    )
+    .file("staff.pem", staff.staff.pem())
+    .start(&config);
+    let ask = |client: &mut h2::Client, host: &str| {
+        let head = Head::get("/h2").with(":scheme", "https");
+        let stream = client.open(&head.with(":authority", host));
+        client.answer(stream).status
+    };
+    let tls = TlsClient::credulous().alpn(&["h2", "http/1.1"]);
+    let mut client = tls.connect_h2(proxy.address(), "b.example");
+    for (host, status) in [
+        ("b.example", 200),
+        ("a.example", 421),
+        ("c.example", 200),
+        ("a.example:443", 421),
+        ("b.example", 200),
+    ] {
+        assert_eq!(ask(&mut client, host), status, "{host}");
+    }
+    assert!(origin.requests().is_empty());
+    let ada = TlsClient::showing(&staff.ada).alpn(&["h2"]);
+    let mut client = ada.connect_h2(proxy.address(), "a.example");
+    assert_eq!(ask(&mut client, "a.example"), 200);
+    assert_eq!(ask(&mut client, "b.example"), 421);
+    let request = seen(&origin);
+    assert_eq!(request.headers.all("x-client-cert-verified"), ["SUCCESS"]);
+    assert_eq!(request.headers.all("x-forwarded-proto"), ["https"]);
+    let log = proxy.wait_for_access(|line| line.contains("\"site\":\"a.example\",\"route\""));
+    assert!(log.contains("\"tls\":\"TLSv1.3\""), "{log}");
+    let protocols = "croupier_connection_protocols_total{protocol=\"h2\",tls=\"true\"}";
+    assert!(metric(&proxy, protocols) >= 2.0);
 }

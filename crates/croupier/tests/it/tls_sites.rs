@@ -277,3 +277,70 @@ fn curl_believes_it() {
         assert_eq!(said, format!("a.example {version} 0"), "{output:?}");
     }
 }
+
+#[test]
+fn d07_who_agreed_on_http_2_speaks_nothing_else() {
+    let authority = Authority::new("Tables");
+    let a = authority.issue(&["a.example"]);
+    let proxy =
+        house(&authority, &[("a", &a)]).start(&format!("{SERVER}{}", site("a.example", "a")));
+    let tls = TlsClient::credulous().alpn(&["h2", "http/1.1"]);
+    let mut client = tls.connect(proxy.address(), "a.example");
+    assert_eq!(client.shaken().alpn.as_deref(), Some("h2"));
+    client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    assert!(client.try_read_response().is_err());
+    // And who did not, does not.
+    let mut client = TlsClient::credulous().connect(proxy.address(), "a.example");
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert_eq!(client.read_response_to("GET").status, 505);
+}
+
+#[test]
+fn explain_and_the_tests_of_a_config_know_which_door_a_request_came_by() {
+    let authority = Authority::new("Tables");
+    let a = authority.issue(&["a.example"]);
+    let config = "[server]\nlisten = [\":8080\", \":8443\"]\n\n\
+        [site.\"a.example\"]\ntls = { certificate = \"a.pem\", client_auth = { ca = \"ca.pem\" } }\nproxy = \"127.0.0.1:9\"\n\n\
+        [site.\"plain.example\"]\ntls = \"off\"\nproxy = \"127.0.0.1:9\"\n\n\
+        [[test]]\nrequest = \"GET http://a.example:8080/x?y\"\n\
+        expect = { status = 308, location = \"https://a.example:8443/x?y\", site = \"a.example\" }\n\n\
+        [[test]]\nrequest = \"GET https://a.example:8443/x\"\nexpect = { path = \"/x\", route = \"*\" }\n\n\
+        [[test]]\nrequest = \"GET https://plain.example:8443/\"\nexpect = { status = 421 }\n";
+    let launch = house(&authority, &[("a", &a)]).file("croupier.toml", config);
+    let exit = launch.run(&["check"]);
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    let exit = launch.run(&["explain", "http://a.example:8080/x?y"]);
+    for told in ["308", "https://a.example:8443/x?y", "without TLS"] {
+        assert!(exit.stdout.contains(told), "{}", exit.stdout);
+    }
+    let exit = launch.run(&["explain", "https://a.example:8443/x"]);
+    for told in ["a.pem; clients must show a certificate", "127.0.0.1:9"] {
+        assert!(exit.stdout.contains(told), "{}", exit.stdout);
+    }
+    // What a start would stumble over, and what only warns.
+    let other = authority.issue(&["b.example"]);
+    let key_of_another = format!("{}{}", a.certificate, other.key);
+    for (file, contents, code, told) in [
+        ("a.pem", key_of_another, 1, "C215"),
+        (
+            "ca.pem",
+            "nothing".to_owned(),
+            1,
+            "holds no PEM certificate",
+        ),
+        ("a.pem", other.both(), 0, "a.example"),
+        (
+            "a.pem",
+            authority.issue_expired(&["a.example"]).both(),
+            0,
+            "C215",
+        ),
+    ] {
+        let launch = house(&authority, &[("a", &a)])
+            .file("croupier.toml", config)
+            .file(file, contents);
+        let exit = launch.run(&["check"]);
+        assert_eq!(exit.code, Some(code), "{file}: {exit:?}");
+        assert!(exit.stderr.contains(told), "{told}: {}", exit.stderr);
+    }
+}
