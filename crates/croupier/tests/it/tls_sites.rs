@@ -86,7 +86,7 @@ fn a_name_nobody_knows_and_no_name_get_the_default() {
     }
     let config = config.replace("b.example", "*");
     let proxy = house(&authority, &[("a", &a), ("all", &all)]).start(&config);
-    for tls in [tls.clone(), tls.clone().without_name()] {
+    for tls in [tls.clone(), tls.without_name()] {
         let mut client = tls.connect(proxy.address(), "nobody.example");
         assert_eq!(client.shaken().certificate, all.der);
         assert_eq!(client.get("/").text(), "*");
