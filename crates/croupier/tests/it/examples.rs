@@ -48,6 +48,7 @@ const QUESTIONS: &[(&str, &str, &str, u16, &str)] = &[
         200,
         "server got /v1/orders",
     ),
+    ("https", "shop.your-domain.org", "/hats", 308, ""),
     (
         "highly-available",
         "shop.example.com",
@@ -125,6 +126,9 @@ fn at_home(config: &str, home: &str, origin: SocketAddr) -> String {
             }
             "admin" => format!("admin = \"unix:{home}/admin.sock\""),
             "metrics" => "metrics = \"127.0.0.1:0\"".into(),
+            "state" => format!("state = \"{home}/state\""),
+            // A story goes to no authority of the world.
+            "directory" => "directory = \"https://127.0.0.1:1/\"".into(),
             "access_log" => format!("access_log = \"{home}/access.log\""),
             _ => with_servers(line, origin),
         });
