@@ -69,6 +69,12 @@ impl Fields {
         self.text.capacity() + self.lines.capacity() * size_of::<Line>()
     }
 
+    /// Bytes of names, values and whatever else the head is made of.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Number of lines.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -140,6 +140,16 @@ pub(crate) fn status(http: u16, code: Code) -> Status {
     }
 }
 
+/// What ends the answer of a call that failed on its way.
+pub(crate) fn trailers(incoming: &Incoming, fault: Fault) -> Fields {
+    let fault = late(incoming, fault);
+    let status = status(fault.code.status(), fault.code) as u8;
+    let mut trailers = Fields::new();
+    trailers.push(b"grpc-status", status.to_string().as_bytes());
+    trailers.push(b"grpc-message", message(fault).as_bytes());
+    trailers
+}
+
 /// The answer to a call that failed before anything was answered: a head that is the trailers, too.
 pub(crate) fn refusal(incoming: &Incoming, http: u16, fault: Fault) -> Made {
     let fault = late(incoming, fault);

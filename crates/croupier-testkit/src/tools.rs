@@ -193,6 +193,7 @@ impl Program {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
             let group = format!("kill -s KILL -- -{}", self.child.id());
             let _ = Command::new("sh").args(["-c", &group]).status();
+            let _ = self.child.kill(); // should there be no shell
         }
         let _ = self.child.wait();
     }

@@ -54,9 +54,13 @@ pub fn request(head: &RequestHead) -> Result<BodyLen, FramingError> {
     let declared = declared(&head.fields, head.version)?;
     match head.framed {
         Framed::ByHead => {}
-        Framed::Whole | Framed::WebSocket => {
+        Framed::WebSocket if declared.is_some() => return Err(FramingError::LengthWrong),
+        Framed::WebSocket => return Ok(BodyLen::None),
+        Framed::Whole => {
             return match declared {
-                None | Some(BodyLen::Length(0)) => Ok(BodyLen::None),
+                None => Ok(BodyLen::None),
+                // Said again to the origin: some want to hear it.
+                Some(BodyLen::Length(0)) => Ok(BodyLen::Length(0)),
                 Some(_) => Err(FramingError::LengthWrong),
             };
         }

@@ -203,7 +203,7 @@ fn check_first(bytes: &[u8]) -> Result<(), HeadError> {
 }
 
 /// A method longer than this, bytes, is no method.
-pub(crate) const METHOD_MAX: usize = 32;
+pub const METHOD_MAX: usize = 32;
 
 /// Bytes of a start line beside the target: method, version and two spaces.
 pub(crate) const START_LINE_ROOM: usize = 48;

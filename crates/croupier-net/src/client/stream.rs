@@ -27,6 +27,10 @@ use crate::{
 
 /// The client's end of an exchange.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the larger one is the usual one, and a box would cost each connection"
+)]
 pub enum ClientStream {
     /// A connection that carries one exchange at a time.
     H1(ClientConn),

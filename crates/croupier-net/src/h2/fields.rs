@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use croupier_http::{
     BodyLen, Fields, Framed, Name, RequestHead, Version,
     h1::{
-        chunked::ChunkLimits,
-        scan::{HeadError, HeadLimits},
+        chunked::{self, ChunkLimits},
+        scan::{HeadError, HeadLimits, METHOD_MAX},
     },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
@@ -24,6 +24,9 @@ pub(crate) fn read_request(
     head: &mut RequestHead,
 ) -> Result<(), HeadError> {
     let target = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    if parts.method.as_str().len() > METHOD_MAX {
+        return Err(HeadError::Method);
+    }
     if target.len() > limits.target_bytes {
         return Err(HeadError::TargetTooLong);
     }
@@ -77,7 +80,8 @@ fn read_fields(
     if lines.len() > limits.fields {
         return Err(HeadError::TooManyFields);
     }
-    let mut bytes = 0;
+    // What is there already counts.
+    let mut bytes = fields.text_len();
     let mut crumbs = Vec::new();
     for (name, value) in lines {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
@@ -85,7 +89,7 @@ fn read_fields(
         if name.len() + value.len() + 2 > limits.field_bytes {
             return Err(HeadError::FieldTooLarge);
         }
-        check_value(value)?;
+        check(name, value)?;
         match name {
             b"cookie" => {
                 if !crumbs.is_empty() {
@@ -110,8 +114,12 @@ fn read_fields(
     Ok(())
 }
 
-/// White space around a value would be lost on the way to an HTTP/1 origin (RFC 9113 section 8.2.1).
-fn check_value(value: &[u8]) -> Result<(), HeadError> {
+/// The library takes `"` for a letter of names. White space around a value would be lost on the way
+/// to an HTTP/1 origin (RFC 9113 section 8.2.1).
+fn check(name: &[u8], value: &[u8]) -> Result<(), HeadError> {
+    if !name.iter().all(|&byte| chunked::is_token(byte)) {
+        return Err(HeadError::FieldName);
+    }
     let edge = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     if edge(value.first()) || edge(value.last()) {
         return Err(HeadError::FieldValue);
@@ -135,7 +143,7 @@ pub(crate) fn read_lines(
     for (name, value) in lines {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
         bytes += name.len() + value.len() + 4;
-        check_value(value)?;
+        check(name, value)?;
         fields.push(name, value);
     }
     if bytes > limits.head_bytes {
@@ -258,7 +266,7 @@ mod tests {
             framing::request(&read(request, whole).unwrap()).ok()
         };
         assert_eq!(ask("3", false), Some(BodyLen::Length(3)));
-        assert_eq!(ask("0", true), Some(BodyLen::None));
+        assert_eq!(ask("0", true), Some(BodyLen::Length(0)));
         assert_eq!(ask("3", true), None);
         assert_eq!(ask("", false), None);
     }

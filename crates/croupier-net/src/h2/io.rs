@@ -41,6 +41,11 @@ impl Watch {
         self.meter.borrow().is_exceeded()
     }
 
+    /// Did the peer begin with another frame than SETTINGS?
+    pub(crate) fn began_wrong(&self) -> bool {
+        self.meter.borrow().began_wrong()
+    }
+
     /// Since when bytes wait for the peer to take them; None when none do.
     pub(crate) fn stuck(&self) -> Option<Tick> {
         self.stuck.get()

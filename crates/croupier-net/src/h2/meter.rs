@@ -13,6 +13,7 @@ const PREFACE: usize = 24;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const WINDOW_UPDATE: u8 = 8;
 
 /// Where we are in the stream of frames, and what was seen.
@@ -25,6 +26,15 @@ pub(crate) struct Meter {
     max: u32,
     count: u32,
     began: Tick,
+    /// The first frame must be SETTINGS (RFC 9113 section 3.4).
+    start: Start,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Ahead,
+    Good,
+    Bad,
 }
 
 impl Meter {
@@ -45,6 +55,7 @@ impl Meter {
             max,
             count: 0,
             began: 0,
+            start: Start::Ahead,
         }
     }
 
@@ -71,6 +82,13 @@ impl Meter {
     }
 
     fn frame(&mut self, kind: u8, now: Tick) {
+        if self.start == Start::Ahead {
+            self.start = if kind == SETTINGS {
+                Start::Good
+            } else {
+                Start::Bad
+            };
+        }
         // Updates come with every few pages of a download; the library refuses those of nothing.
         let carries = match kind {
             DATA => self.skip > 0,
@@ -85,6 +103,11 @@ impl Meter {
             self.count = 0;
         }
         self.count = self.count.saturating_add(1);
+    }
+
+    /// Did it begin with another frame than SETTINGS?
+    pub(crate) fn began_wrong(&self) -> bool {
+        self.start == Start::Bad
     }
 
     /// Were there more than the limit allows?

@@ -14,7 +14,7 @@ pub mod tls;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use croupier_config::model::{Listen, PoolId, Trusted};
-use croupier_http::Method;
+use croupier_http::{Method, Version};
 use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLimits};
 use croupier_telemetry::RouteSlot;
 
@@ -50,8 +50,8 @@ pub struct Plan {
     pub proxied: TrustedPeers,
     /// Limits and times that no route changes.
     pub limits: LimitsPlan,
-    /// Our name in `Via`, with the version before it: `1.1 croupier`. None: no `Via`.
-    pub via: Option<Box<[u8]>>,
+    /// Our line in `Via`. None: no `Via`.
+    pub via: Option<Via>,
 }
 
 /// One address to listen on, and who answers there.
@@ -290,6 +290,27 @@ impl TrustedPeers {
     #[must_use]
     pub fn holds_peer(&self, address: Option<IpAddr>) -> bool {
         address.map_or(self.unix, |address| self.holds(address))
+    }
+}
+
+/// What we say in `Via` (RFC 9110 section 7.6.3): the version a request was received with, and our
+/// name.
+#[derive(Debug)]
+pub struct Via([Box<[u8]>; 3]);
+
+impl Via {
+    fn of(name: &str) -> Self {
+        Self(["1.0", "1.1", "2.0"].map(|version| format!("{version} {name}").into_bytes().into()))
+    }
+
+    /// The member for a request of this version.
+    #[must_use]
+    pub fn member(&self, version: Version) -> &[u8] {
+        match version {
+            Version::Http10 => &self.0[0],
+            Version::Http11 => &self.0[1],
+            Version::Http2 => &self.0[2],
+        }
     }
 }
 

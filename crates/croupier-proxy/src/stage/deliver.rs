@@ -9,6 +9,7 @@ use croupier_http::{BodyLen, Method, Name, ResponseHead};
 use croupier_net::{
     NetError,
     client::ClientStream,
+    side::Sink as _,
     splice::Failure,
     timers::{NEVER, Tick, ticks},
 };
@@ -23,6 +24,7 @@ use crate::{
     answer::{Answer, Dealt, Made},
     exchange::Exchange,
     fault::{Code, Fault},
+    grpc,
     plan::Times,
     relay::{Pump, Side},
 };
@@ -150,7 +152,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt, dea
     x.tally.bytes_out = conn.body_sent();
     if let Err(fault) = ended {
         x.failed(fault);
-        conn.cut();
+        if !tell_call(x, conn, dealt, fault).await {
+            conn.cut();
+        }
         if fault.is_of_origin() {
             // What did come belongs to the client; whether it arrives changes nothing here.
             let _ = conn.flush(x.times().client_send).await;
@@ -163,6 +167,22 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt, dea
     x.worker
         .local
         .take_back_response(std::mem::take(&mut dealt.head));
+}
+
+/// A call whose answer breaks off ends with trailers that say why, which HTTP/2 can always carry:
+/// a reset would be a riddle to its client. False when it has to be cut.
+async fn tell_call(x: &Exchange, conn: &mut ClientStream, dealt: &Dealt, fault: Fault) -> bool {
+    let may_be_told = matches!(conn, ClientStream::H2(_))
+        && !matches!(dealt.body, BodyLen::None | BodyLen::Length(_))
+        && !matches!(fault.code, Code::ClientGone | Code::ClientSendTimeout)
+        && grpc::is_call(&x.incoming.head.fields)
+        && grpc::is_call(&dealt.head.fields);
+    if !may_be_told {
+        return false;
+    }
+    let trailers = grpc::trailers(&x.incoming, fault);
+    let told = poll_fn(|cx| conn.poll_finish(cx, Some(&trailers))).await;
+    told.is_ok()
 }
 
 /// So often one download goes on at another server.

@@ -129,7 +129,7 @@ impl RequestLines<'_> {
             line(Name::X_FORWARDED_PORT, port);
         });
         if let Some(via) = &self.x.plan().via {
-            line(Name::VIA, via);
+            line(Name::VIA, via.member(incoming.head.version));
         }
         line(Name::X_REQUEST_ID, incoming.id().as_bytes());
         if incoming.trace.is_some()

@@ -173,7 +173,7 @@ fn what_a_client_sends_too_early_waits_for_the_101() {
     let sent = origin.connections()[0].transcript.bytes(Direction::In);
     assert!(sent.ends_with(b"\r\n\r\n") && !sent.windows(6).any(|w| w == b"canary"));
     agreed.fire();
-    client.read_body(stream, 34);
+    client.read_body(stream, 33);
     assert_eq!(
         client.so_far(stream).text(),
         "GET /canary HTTP/1.1\r\nHost: a\r\n\r\n"

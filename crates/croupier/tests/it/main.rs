@@ -55,6 +55,13 @@ mod routing;
 mod split;
 mod sticky;
 
+mod real_browser;
+mod real_curl;
+mod real_grpc;
+mod real_nghttp;
+mod real_tools;
+mod real_websockets;
+
 mod h2_bodies;
 mod h2_drain;
 mod h2_fields;
@@ -66,12 +73,6 @@ mod h2_spec;
 mod h2_spec_frames;
 mod h2_spec_messages;
 mod h2_websocket;
-mod real_browser;
-mod real_curl;
-mod real_grpc;
-mod real_nghttp;
-mod real_tools;
-mod real_websockets;
 
 mod acme;
 mod certificates;

@@ -38,7 +38,7 @@ impl Authority {
              -days 2 -subj /CN={name} -addext basicConstraints=critical,CA:TRUE"
         ));
         if made.is_none() {
-            println!("openssl is not installed: this story was not told");
+            croupier_testkit::tools::skip("openssl is not installed");
         }
         made.map(|()| this)
     }
@@ -128,7 +128,7 @@ fn nginx(authority: &Authority, certificate: &str, lines: &str) -> Option<(Runni
         .stderr(Stdio::null())
         .spawn();
     let Ok(child) = started else {
-        println!("nginx is not installed: this story was not told");
+        croupier_testkit::tools::skip("nginx is not installed");
         return None;
     };
     let running = Running(child);

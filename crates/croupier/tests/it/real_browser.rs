@@ -243,6 +243,6 @@ fn a_browser_shows_the_demo_over_tls() {
     assert!(line.contains("\"status\":200"), "{line}");
     let proto = json_value(&line, "proto").unwrap();
     assert!(proto.starts_with("HTTP/2"), "{line}");
-    let card = (front.proxy).wait_for_access(|line| line.contains("\"path\":\"/card\""));
-    assert!(card.contains("\"status\":200"), "{card}");
+    let script = (front.proxy).wait_for_access(|line| line.contains("\"path\":\"/app.js\""));
+    assert!(script.contains("\"status\":200"), "{script}");
 }

@@ -8,7 +8,10 @@ use croupier_testkit::{
     tools::{self, Program},
 };
 
-use crate::real_tools::{A_WHILE, Front, Over, front_with, outcome, play, python, python_server};
+use crate::{
+    prelude::{Origin, Reply},
+    real_tools::{A_WHILE, Front, Over, front, front_with, outcome, play, python, python_server},
+};
 
 /// A proxy before one gRPC server.
 fn table(address: &str, pool: &str) -> Front {
@@ -103,9 +106,9 @@ fn a_timeout_goes_on_shortened_by_what_was_spent_waiting() {
     let unhindered = seconds(&exit, "remaining");
     assert!((4.0..=5.1).contains(&unhindered), "{unhindered}");
     assert!(seconds(&exit, "endless") > 1e9);
-    // It waited for 1.5 seconds.
+    // It waited for about 1.5 seconds.
     let held = seconds(&exit, "held");
-    assert!((1.0..=3.5).contains(&held), "{held}");
+    assert!((1.0..=4.0).contains(&held), "{held}");
     drop(server);
 }
 
@@ -182,14 +185,20 @@ fn a_stream_whose_server_dies_ends_with_an_error() {
 }
 
 #[test]
-fn a_deadline_is_kept_for_a_client_that_does_not() {
+fn a_deadline_is_kept_for_ends_that_do_not() {
     if tools::need("curl").is_none() {
         return;
     }
-    let Some((server, address)) = python_server("grpc_server.py", &[]) else {
-        return;
-    };
-    let front = table(&address, "");
+    // A server that knows nothing of calls.
+    let server = Origin::start(|request| match request.path() {
+        "/deal.Table/Begun" => Reply::head(200)
+            .header("Content-Type", "application/grpc")
+            .chunked::<&str>(&[])
+            .then(Reply::chunk([0; 5]))
+            .then(Reply::stall()),
+        _ => Reply::stall(),
+    });
+    let front = front(&format!("proxy = \"{}\"", server.address()));
     let directory = front.proxy.directory();
     // One message of no bytes: a flag and a length.
     std::fs::write(directory.join("message"), [0; 5]).unwrap();
@@ -197,20 +206,28 @@ fn a_deadline_is_kept_for_a_client_that_does_not() {
         (Over::Tls, "--http2"),
         (Over::Plain, "--http2-prior-knowledge"),
     ] {
-        let mut curl = std::process::Command::new("curl");
-        curl.current_dir(directory)
-            .args(["--silent", "--show-error", "--cacert", "ca.pem", version])
-            .args(["-H", "content-type: application/grpc", "-H", "te: trailers"])
-            .args(["-H", "grpc-timeout: 300m", "--data-binary", "@message"])
-            .args(["-D", "-", "-o", "/dev/null"])
-            .arg(front.url(over, "/deal.Table/Silent"));
-        let exit = tools::run(&mut curl, A_WHILE);
-        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.stdout.starts_with("HTTP/2 200"), "{}", exit.stdout);
-        assert!(exit.stdout.contains("grpc-status: 4"), "{}", exit.stdout);
-        let message = "grpc-message: proxy.exchange.timeout: the call took longer";
-        assert!(exit.stdout.contains(message), "{}", exit.stdout);
-        server.wait_for_line(|line| line.starts_with("ended"));
+        for path in ["/deal.Table/Silent", "/deal.Table/Begun"] {
+            let before = server.requests().len();
+            let mut curl = std::process::Command::new("curl");
+            curl.current_dir(directory)
+                .args(["--silent", "--show-error", "--cacert", "ca.pem", version])
+                .args(["-H", "content-type: application/grpc", "-H", "te: trailers"])
+                .args(["-H", "grpc-timeout: 1S", "--data-binary", "@message"])
+                .args(["-D", "-", "-o", "/dev/null"])
+                .arg(front.url(over, path));
+            let exit = tools::run(&mut curl, A_WHILE);
+            let text = exit.stdout;
+            assert_eq!(exit.code, Some(0), "{over:?} {path}: {text}{}", exit.stderr);
+            assert!(text.starts_with("HTTP/2 200"), "{over:?} {path}: {text}");
+            assert!(text.contains("grpc-status: 4"), "{over:?} {path}: {text}");
+            let message = "grpc-message: proxy.exchange.timeout: the call took longer";
+            assert!(text.contains(message), "{over:?} {path}: {text}");
+            // Shortened by what it took to get there.
+            let request = &server.requests()[before];
+            let told = request.header("grpc-timeout").unwrap();
+            let told: u32 = told.strip_suffix('u').unwrap().parse().unwrap();
+            assert!((100_000..1_000_000).contains(&told), "{told}");
+        }
     }
     let line = (front.proxy).wait_for_access(|line| line.contains("proxy.exchange.timeout"));
     assert!(line.contains("\"status\":200"), "{line}");

@@ -56,7 +56,7 @@ fn frames_are_as_they_should_be() {
             let mut command = Command::new(&nghttp);
             command
                 .current_dir(folder)
-                .args(["--no-color", "-v"])
+                .arg("-v")
                 .args(arguments)
                 .arg(front.url(over, path));
             let exit = tools::run(&mut command, A_WHILE);

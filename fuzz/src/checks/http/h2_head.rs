@@ -36,7 +36,7 @@ pub fn check(bytes: &[u8]) -> Verdict {
         }
     }
     let mut target = Target::default();
-    let Ok(lawful) = inspect::request(&request, &mut target) else {
+    let Ok(lawful) = inspect::request(&request, croupier_http::Scheme::Http, &mut target) else {
         return Verdict::Refused(0);
     };
     assert_eq!(lawful.wants_websocket, framed == Framed::WebSocket);

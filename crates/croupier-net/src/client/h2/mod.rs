@@ -120,6 +120,9 @@ impl H2Conn {
         poll_fn(|cx| {
             loop {
                 match self.inner.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((_, mut respond)))) if self.watch.began_wrong() => {
+                        respond.send_reset(Reason::PROTOCOL_ERROR);
+                    }
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         self.requests_left = self.requests_left.saturating_sub(1);
                         if self.requests_left == 0 {
@@ -158,13 +161,18 @@ impl H2Conn {
 
     fn poll_clock(&mut self, cx: &mut Context<'_>, times: Times) -> Clock {
         let now = self.local.timers.now();
-        if self.watch.is_flooded() {
+        let reason = if self.watch.began_wrong() {
+            Some(Reason::PROTOCOL_ERROR)
+        } else {
+            (self.watch.is_flooded()).then_some(Reason::ENHANCE_YOUR_CALM)
+        };
+        if let Some(reason) = reason {
             // Once: the second time nobody took the farewell.
             if self.ends == Some(0) {
                 return Clock::Cut;
             }
             self.ends = Some(0);
-            self.inner.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.inner.abrupt_shutdown(reason);
             return Clock::Again;
         }
         if self.local.is_draining() && self.ends.is_none() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes};
-use croupier_http::{BodyLen, Fields, RequestHead, ResponseHead, h1::chunked::ChunkLimits};
+use croupier_http::{BodyLen, Fields, Framed, RequestHead, ResponseHead, h1::chunked::ChunkLimits};
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{Request, Response, StatusCode, request::Parts};
 use tokio::net::TcpStream;
@@ -28,17 +28,26 @@ use crate::{
 /// A client that takes fewer bytes than this in the time it has to take any is stuck.
 const PACE_BYTES: u64 = 1024;
 
+/// What of the request is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Receiving {
+    /// A body, or what goes through a tunnel.
+    Open,
+    /// What comes is for the tunnel, which is not open yet.
+    Later,
+    /// Nothing.
+    Ended,
+}
+
 /// The client's end of one exchange.
 pub struct Stream {
     pub(in crate::client) timer: Timer,
     pub(in crate::client) peer: Peer,
     pub(in crate::client) local: Rc<Local>,
     parts: Option<Box<Parts>>,
-    is_whole: bool,
+    receiving: Receiving,
     body: RecvStream,
     data: Bytes,
-    /// The end of the request body was seen.
-    ended: bool,
     left: Option<u64>,
     trailers: Option<Fields>,
     received: u64,
@@ -80,10 +89,13 @@ impl Stream {
             peer,
             local: Rc::clone(local),
             parts: Some(Box::new(parts)),
-            is_whole,
+            receiving: if is_whole {
+                Receiving::Ended
+            } else {
+                Receiving::Open
+            },
             body,
             data: Bytes::new(),
-            ended: is_whole,
             left: None,
             trailers: None,
             received: 0,
@@ -108,7 +120,12 @@ impl Stream {
         head: &mut RequestHead,
     ) -> Result<(), NetError> {
         let parts = self.parts.take().ok_or(NetError::Closed)?;
-        fields::read_request(&parts, self.is_whole, &limits.head, head).map_err(NetError::Head)
+        let is_whole = self.receiving == Receiving::Ended;
+        let read = fields::read_request(&parts, is_whole, &limits.head, head);
+        if head.framed == Framed::WebSocket {
+            self.receiving = Receiving::Later;
+        }
+        read.map_err(NetError::Head)
     }
 
     /// The body that the head announces.
@@ -180,11 +197,16 @@ impl Stream {
 
     /// The tunnel is open (RFC 8441 section 5).
     pub(in crate::client) fn send_switch(&mut self, fields: &impl Outgoing) {
+        self.receiving = Receiving::Open;
         self.respond_with(200, None, false, &Agreed(fields));
     }
 
     pub(in crate::client) fn has_received_all(&self) -> bool {
-        self.ended && self.data.is_empty()
+        match self.receiving {
+            Receiving::Later => true,
+            Receiving::Open => false,
+            Receiving::Ended => self.data.is_empty(),
+        }
     }
 
     pub(in crate::client) fn body_left(&self) -> Option<u64> {
@@ -291,7 +313,10 @@ impl<O: Outgoing> Outgoing for Agreed<'_, O> {
 impl Source for Stream {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, NetError>> {
         loop {
-            if !self.data.is_empty() || self.ended {
+            if self.receiving == Receiving::Later {
+                return Poll::Ready(Ok(0));
+            }
+            if !self.data.is_empty() || self.receiving == Receiving::Ended {
                 return Poll::Ready(Ok(self.data.len()));
             }
             match ready!(self.body.poll_data(cx)) {
@@ -306,7 +331,7 @@ impl Source for Stream {
                             .map_err(NetError::Head)?;
                         self.trailers = Some(fields);
                     }
-                    self.ended = true;
+                    self.receiving = Receiving::Ended;
                 }
             }
         }

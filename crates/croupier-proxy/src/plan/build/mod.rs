@@ -18,7 +18,7 @@ use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLim
 
 use super::{
     Action, FixedAnswer, LimitsPlan, ListenerPlan, MethodRule, MirrorPlan, PathEdit, Plan,
-    RetryPlan, RoutePlan, SitePlan, SplitPlan, Template, Times, TrustedPeers, Way,
+    RetryPlan, RoutePlan, SitePlan, SplitPlan, Template, Times, TrustedPeers, Via, Way,
     tls::{SiteTls, hsts},
 };
 use crate::{
@@ -96,7 +96,7 @@ fn with_tls(
         trusted: TrustedPeers::new(config.server.trusted_proxies.iter().map(|t| &t.value)),
         proxied: TrustedPeers::new(config.server.proxy_protocol.iter().map(|t| &t.value)),
         limits: limits(config, connections),
-        via: (config.server.via.as_ref()).map(|via| format!("1.1 {via}").into_bytes().into()),
+        via: config.server.via.as_deref().map(Via::of),
     })
 }
 
@@ -357,7 +357,9 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         connections_per_client: limits
             .connections_per_client
             .unwrap_or(connections - connections / 10),
-        handshakes: limits.handshakes.unwrap_or(connections / 4).max(1),
+        handshakes: limits
+            .handshakes
+            .unwrap_or_else(|| (connections / 4).max(1)),
         handshake_time: config.timeouts.handshake.duration(),
         times: times(&config.timeouts),
     }
