@@ -7,6 +7,7 @@ const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
+const WINDOW_UPDATE: u8 = 0x8;
 const END_STREAM: u8 = 0x1;
 const ACK: u8 = 0x1;
 
@@ -20,6 +21,14 @@ impl<S: Read + Write> Connection<S> {
     pub(super) fn begin(mut stream: S) -> Result<Self> {
         let mut first = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         push_frame(&mut first, SETTINGS, 0, 0, &[]);
+        // Room for all answers that will ever come.
+        push_frame(
+            &mut first,
+            WINDOW_UPDATE,
+            0,
+            0,
+            &(1_u32 << 30).to_be_bytes(),
+        );
         stream.write_all(&first)?;
         Ok(Self { stream, next: 1 })
     }

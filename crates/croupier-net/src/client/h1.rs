@@ -107,37 +107,42 @@ impl ClientConn {
 
     /// Waits, without a buffer, for the first byte of the next request. False when there will
     /// be none: the client left, fell idle, or this worker drains.
-    pub async fn is_next(&mut self, times: Times) -> bool {
-        if !self.persistent {
-            return false;
-        }
-        if !self.wire.input.is_empty() {
-            return true;
-        }
-        self.wire.rest();
-        let local = Rc::clone(&self.wire.local);
+    ///
+    /// No `async fn`: its future is what an idle connection costs, and holds three words.
+    pub fn is_next(&mut self, times: Times) -> impl Future<Output = bool> + Unpin {
+        let known = match (self.persistent, self.wire.input.is_empty()) {
+            (false, _) => Some(false),
+            (true, false) => Some(true),
+            (true, true) => None,
+        };
         // The first request has the time of a head, not that of an idle connection.
         let time = if self.served == 0 {
             times.head
         } else {
             times.idle
         };
-        let deadline = local.timers.after(time);
-        self.timer.arm(deadline);
+        let deadline = self.wire.local.timers.after(time);
+        if known.is_none() {
+            self.wire.rest();
+            self.timer.arm(deadline);
+        }
         let mut hurries = false;
-        poll_fn(|cx| {
+        poll_fn(move |cx| {
+            if let Some(known) = known {
+                return Poll::Ready(known);
+            }
             let filled = self.wire.poll_fill(cx);
             if filled.is_ready() {
                 return filled.map(|filled| matches!(filled, Ok(count) if count > 0));
             }
-            if local.is_draining() {
+            if self.wire.local.is_draining() {
                 // A request that has arrived already is still served.
                 if self.served > 0 && self.wire.is_surely_quiet() {
                     return Poll::Ready(false);
                 }
                 if !hurries {
                     hurries = true;
-                    let soon = local.timers.after(Some(FIRST_TIME_DRAINING));
+                    let soon = (self.wire.local.timers).after(Some(FIRST_TIME_DRAINING));
                     self.timer.arm(deadline.min(soon));
                 }
             }
@@ -146,7 +151,6 @@ impl ClientConn {
             }
             Poll::Pending
         })
-        .await
     }
 
     /// What has arrived and nobody has taken.

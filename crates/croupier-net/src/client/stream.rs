@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -65,12 +66,16 @@ impl ClientStream {
     }
 
     /// Waits for the next exchange on the same connection; see [`ClientConn::is_next`].
-    pub async fn is_next(&mut self, times: Times) -> bool {
-        match self {
-            Self::H1(conn) => conn.is_next(times).await,
+    pub fn is_next(&mut self, times: Times) -> impl Future<Output = bool> + Unpin {
+        let mut next = match self {
+            Self::H1(conn) => Some(conn.is_next(times)),
             // Its connection knows of others.
-            Self::H2(_) => false,
-        }
+            Self::H2(_) => None,
+        };
+        poll_fn(move |cx| match &mut next {
+            Some(next) => Pin::new(next).poll(cx),
+            None => Poll::Ready(false),
+        })
     }
 
     /// Ends the connection; see [`ClientConn::close`].
