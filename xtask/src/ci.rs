@@ -25,6 +25,8 @@ pub(crate) fn run() -> Outcome<()> {
     ])?;
     cargo(&["run", "--release", "--", "demo", "--once"])?;
     cargo(&["xtask", "drill", "--short"])?;
+    cargo(&["xtask", "drill", "--short", "--over", "tls"])?;
+    cargo(&["xtask", "drill", "--short", "--over", "h2"])?;
     step("all holds");
     Ok(())
 }

@@ -3,14 +3,13 @@
 //! same for speed; here every request is told apart and its answer looked at.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::client::{Ask, Client, Got};
+use super::client::{Ask, Client, Clients, Front, Got};
 use super::clock_micros;
 
-/// Connections at most; with this many stuck, requests wait for one.
+/// Clients at most; with this many stuck, requests wait for one.
 const CLIENTS_MAX: usize = 512;
 
 /// Sizes of bodies in turn: in one segment, in some, and beyond what proxies like to buffer.
@@ -73,7 +72,8 @@ struct Queue {
 }
 
 /// Sends what the schedule says; ends when every request has an answer or was given up.
-pub(super) fn drive(address: SocketAddr, schedule: Schedule) -> Vec<Asked> {
+pub(super) fn drive(front: Front, schedule: Schedule) -> Vec<Asked> {
+    let clients = Clients::new(front);
     let queue = Mutex::new(Queue {
         waiting: VecDeque::new(),
         idle: 0,
@@ -82,25 +82,25 @@ pub(super) fn drive(address: SocketAddr, schedule: Schedule) -> Vec<Asked> {
     let (ready, seen) = (Condvar::new(), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         let work = || {
-            let mut client = Client::new(address);
+            let mut client = clients.client();
             while let Some((number, due, due_micros)) = next(&queue, &ready) {
                 let asked = one(&mut client, schedule.framing, number, due, due_micros);
                 lock(&seen).push(asked);
             }
         };
         let (started, started_micros) = (Instant::now(), clock_micros());
-        let mut clients = 0;
+        let mut count = 0;
         for number in 0..schedule.count() {
             let after = schedule.due(number);
             std::thread::sleep((started + after).saturating_duration_since(Instant::now()));
             let mut guard = lock(&queue);
             let micros = started_micros + u64::try_from(after.as_micros()).unwrap_or(0);
             guard.waiting.push_back((number, started + after, micros));
-            let wants_more = guard.idle < guard.waiting.len() && clients < CLIENTS_MAX;
+            let wants_more = guard.idle < guard.waiting.len() && count < CLIENTS_MAX;
             drop(guard);
             ready.notify_one();
             if wants_more {
-                clients += 1;
+                count += 1;
                 scope.spawn(work);
             }
         }
@@ -138,14 +138,15 @@ fn one(client: &mut Client, framing: Framing, number: u64, due: Instant, due_mic
         Framing::Chunks => "c",
     };
     let path = format!("/{form}/{size}/{nonce}");
-    let got = client.ask(&Ask {
+    let ask = Ask {
         method,
-        path: &path,
-        nonce: &nonce,
-        size,
-    });
-    Asked {
+        path,
         nonce,
+        size,
+    };
+    let got = client.ask(&ask);
+    Asked {
+        nonce: ask.nonce,
         method,
         got,
         due_micros,

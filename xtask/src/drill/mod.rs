@@ -7,7 +7,7 @@
 //! - `origin/`, `server.rs`: a server from inside, and from outside
 //! - `names.rs`: a name server for them
 //! - `peers.rs`: the proxies and their configurations
-//! - `client.rs`, `load.rs`: one client, and all of them
+//! - `client/`, `load.rs`: one client, and all of them
 //! - `judge.rs`: what it came to; bars
 //! - `report.rs`: tables
 
@@ -27,6 +27,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::Outcome;
 use crate::process::{self, Scratch};
+use client::{Front, Identity, Over};
 use judge::{Evidence, Row};
 use load::Schedule;
 use names::Names;
@@ -65,12 +66,16 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         },
         options,
         croupier,
+        identity: Identity::make(),
     };
     drill.play_all(&mut report)?;
     let text = report.text(&drill.options);
     println!("\n{text}");
     if drill.options.writes {
-        println!("written to {}", Report::write(&text)?.display());
+        println!(
+            "written to {}",
+            Report::write(&text, drill.options.over)?.display()
+        );
     }
     match report.missed("croupier") {
         missed if missed.is_empty() => Ok(()),
@@ -82,6 +87,8 @@ struct Drill {
     options: Options,
     croupier: Option<PathBuf>,
     cpus: &'static str,
+    /// What the proxy shows to clients that come by TLS.
+    identity: Identity,
 }
 
 impl Drill {
@@ -93,6 +100,7 @@ impl Drill {
                 croupier: self.croupier.as_deref(),
                 cpus: self.cpus,
                 workers: 2,
+                identity: (self.options.over != Over::H1).then_some(&self.identity),
             };
             if let (&"croupier", Some(program)) = (name, &self.croupier) {
                 let mut version = std::process::Command::new(program);
@@ -129,10 +137,10 @@ impl Drill {
             lasts: times.all(),
             framing: scenario.framing,
         };
-        let address = proxy.address;
+        let front = Front::new(proxy.address, self.options.over, &self.identity)?;
         let (began, began_micros) = (Instant::now(), clock_micros());
         let micros = |at: Duration| began_micros + u64::try_from(at.as_micros()).unwrap_or(0);
-        let load = std::thread::spawn(move || load::drive(address, schedule));
+        let load = std::thread::spawn(move || load::drive(front, schedule));
         let acted = act(&mut servers, names.as_mut(), &scenario.steps(&times), began);
         let asked = load.join().map_err(|_| "the load broke off")?;
         let repeats = proxy.end();

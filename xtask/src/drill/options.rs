@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use super::client::Over;
 use super::peers::PROXIES;
 use super::scenario::{Scenario, Times};
 use crate::Outcome;
 
 const HELP: &str = "\
-cargo xtask drill [--only WORD[,WORD]] [--short] [--peers PEER[,PEER]] [--croupier PATH] [--write]
+cargo xtask drill [--only WORD[,WORD]] [--short] [--over h1|tls|h2] [--peers PEER[,PEER]]
+                  [--croupier PATH] [--rate N] [--write]
 
   --only      only the scenarios with these names, or that contain these words
   --short     a part of the catalogue in less than 40 s, and Croupier alone unless --peers says more
+  --over      what clients speak: HTTP/1.1 in plain (`h1`), HTTP/1.1 over TLS (`tls`), or HTTP/2
+              over TLS (`h2`); the peers are there for `h1` only
   --peers     of `croupier`, `nginx` and `haproxy` (all of them)
   --croupier  a binary to use instead of a release build made now
   --rate      requests a second (200)
@@ -24,6 +28,7 @@ pub(super) struct Options {
     pub(super) peers: Vec<&'static str>,
     pub(super) croupier: Option<PathBuf>,
     pub(super) rate: u64,
+    pub(super) over: Over,
 }
 
 impl Options {
@@ -35,6 +40,7 @@ impl Options {
             peers: Vec::new(),
             croupier: None,
             rate: 200,
+            over: Over::H1,
         };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -53,6 +59,11 @@ impl Options {
                     let rate = rate.filter(|rate| (1..=5000).contains(rate));
                     options.rate = rate.ok_or("`--rate` wants a number from 1 to 5000")?;
                 }
+                "--over" => {
+                    let name = value()?;
+                    let known = Over::ALL.into_iter().find(|known| known.word() == name);
+                    options.over = known.ok_or("`--over` wants `h1`, `tls` or `h2`")?;
+                }
                 "--peers" => {
                     for name in value()?.split(',') {
                         let known = PROXIES.into_iter().find(|known| *known == name);
@@ -65,10 +76,13 @@ impl Options {
             }
         }
         if options.peers.is_empty() {
-            options.peers = match options.is_short {
+            options.peers = match options.is_short || options.over != Over::H1 {
                 true => vec!["croupier"],
                 false => PROXIES.to_vec(),
             };
+        }
+        if options.over != Over::H1 && options.peers != ["croupier"] {
+            return Err("the peers are drilled over `h1` only".into());
         }
         if options.scenarios().is_empty() {
             let names: Vec<&str> = Scenario::ALL.iter().map(|known| known.name).collect();
@@ -107,7 +121,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use super::{Options, Over};
 
     fn read(line: &str) -> Options {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -128,5 +142,17 @@ mod tests {
         assert_eq!(read("--short").peers, ["croupier"]);
         assert_eq!(read("--peers nginx").peers, ["nginx"]);
         assert!(Options::read(&["--peers".into(), "apache".into()]).is_err());
+    }
+
+    #[test]
+    fn the_peers_are_left_out_where_clients_come_by_tls() {
+        let over = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            Options::read(&words).map(|options| (options.over, options.peers))
+        };
+        assert_eq!(over("--over tls"), Ok((Over::Tls, vec!["croupier"])));
+        assert_eq!(over("--short --over h2"), Ok((Over::H2, vec!["croupier"])));
+        assert!(over("--over h2 --peers nginx").is_err());
+        assert!(over("--over h3").is_err());
     }
 }

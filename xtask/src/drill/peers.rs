@@ -7,6 +7,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::client::Identity;
 use super::names::SERVICE;
 use crate::Outcome;
 use crate::bench::peers::{nginx_head, start_nginx};
@@ -32,6 +33,8 @@ pub(super) struct Starter<'a> {
     pub(super) croupier: Option<&'a Path>,
     pub(super) cpus: &'a str,
     pub(super) workers: u32,
+    /// What Croupier shows; without one, clients come in plain.
+    pub(super) identity: Option<&'a Identity>,
 }
 
 impl Starter<'_> {
@@ -79,7 +82,16 @@ impl Starter<'_> {
         scratch: &Scratch,
     ) -> Outcome<Running> {
         let program = self.croupier.ok_or("no binary of croupier")?;
-        let text = croupier(self.workers, address, (servers, resolver), log);
+        let tls = match self.identity.map(|own| own.write(scratch)).transpose()? {
+            None => String::new(),
+            Some((certificate, key)) => format!(
+                "tls = {{ certificate = \"{}\", key = \"{}\" }}\n",
+                certificate.display(),
+                key.display()
+            ),
+        };
+        let pool = pool((servers, resolver));
+        let text = croupier(self.workers, address, &pool, &tls, log);
         let config = scratch.write("croupier.toml", text)?;
         let config = config.display().to_string();
         let arguments = ["run", "-c", config.as_str()];
@@ -114,17 +126,27 @@ fn repeats(log: &str) -> BTreeMap<String, u64> {
     log.lines().filter_map(read).collect()
 }
 
+/// The servers of Croupier's pool, and who is asked for them, as lines of its config.
+fn pool((servers, resolver): (&[SocketAddr], Option<SocketAddr>)) -> (String, String) {
+    match resolver {
+        Some(own) => (
+            format!("servers = [\"dns+srv://{SERVICE}\"]"),
+            format!("resolver = [\"{own}\"]"),
+        ),
+        None => {
+            let servers: Vec<String> = servers.iter().map(|own| format!("\"{own}\"")).collect();
+            (format!("servers = [{}]", servers.join(", ")), String::new())
+        }
+    }
+}
+
 fn croupier(
     workers: u32,
     address: SocketAddr,
-    (servers, resolver): (&[SocketAddr], Option<SocketAddr>),
+    (servers, resolver): &(String, String),
+    tls: &str,
     log: &Path,
 ) -> String {
-    let servers: Vec<String> = match resolver {
-        Some(_) => vec![format!("\"dns+srv://{SERVICE}\"")],
-        None => servers.iter().map(|own| format!("\"{own}\"")).collect(),
-    };
-    let resolver = resolver.map_or_else(String::new, |own| format!("resolver = [\"{own}\"]"));
     format!(
         "[server]
 listen = [\"{address}\"]
@@ -133,15 +155,14 @@ workers = {workers}
 access_log = {{ path = \"{log}\", format = \"{{path}} {{retries}}\" }}
 
 [pool.drill]
-servers = [{servers}]
+{servers}
 timeout = {{ connect = \"1s\", response = \"3s\" }}
 {POOL}
 
 [site.\"*\"]
-pool = \"drill\"
+{tls}pool = \"drill\"
 ",
         log = log.display(),
-        servers = servers.join(", "),
     )
 }
 

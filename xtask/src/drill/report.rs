@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::client::Over;
 use super::judge::Row;
 use super::options::Options;
 use super::scenario::{Gets, Scenario};
@@ -94,6 +95,7 @@ impl Report {
             ),
             "proxies: two workers, 1 s to connect, 3 s for an answer; servers work 5 ms on a request"
                 .to_owned(),
+            options.over.sentence().to_owned(),
             "failed: any other status than 200, no answer, a cut body; not whole: claimed to be \
              whole and was not"
                 .to_owned(),
@@ -134,11 +136,15 @@ impl Report {
         text
     }
 
-    /// Keeps the report under the day and the machine.
-    pub(super) fn write(text: &str) -> Outcome<PathBuf> {
+    /// Keeps the report under the day, the machine and what clients spoke.
+    pub(super) fn write(text: &str, over: Over) -> Outcome<PathBuf> {
         let folder = repository::root()?.join("drills").join("results");
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        let path = folder.join(format!("{}-{}.md", machine::today(), machine::word()));
+        let over = match over {
+            Over::H1 => String::new(),
+            Over::Tls | Over::H2 => format!("-{}", over.word()),
+        };
+        let path = folder.join(format!("{}-{}{over}.md", machine::today(), machine::word()));
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(path)
     }

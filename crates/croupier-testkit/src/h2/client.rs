@@ -34,7 +34,7 @@ pub struct Client {
     pub(super) grants: Grants,
     pub(super) patience: Duration,
     next: u32,
-    flaw: Option<String>,
+    pub(super) flaw: Option<String>,
 }
 
 /// Beginning.

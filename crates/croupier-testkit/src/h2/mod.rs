@@ -19,6 +19,7 @@
 
 mod answer;
 mod client;
+mod counting;
 mod dialogue;
 pub mod frame;
 mod head;

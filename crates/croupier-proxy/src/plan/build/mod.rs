@@ -357,9 +357,7 @@ fn limits(config: &Config, connections: usize) -> LimitsPlan {
         connections_per_client: limits
             .connections_per_client
             .unwrap_or(connections - connections / 10),
-        handshakes: limits
-            .handshakes
-            .unwrap_or_else(|| (connections / 4).max(1)),
+        handshakes: limits.handshakes.unwrap_or(connections / 4).max(1),
         handshake_time: config.timeouts.handshake.duration(),
         times: times(&config.timeouts),
     }

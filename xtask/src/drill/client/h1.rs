@@ -1,112 +1,55 @@
-//! One client of the drill: a kept connection, a request with a nonce, and a hard look at the
-//! answer. Whether an answer claims to be whole is read from its own framing.
+//! A client over HTTP/1.1, plain or over TLS: a connection that is kept from one request to the
+//! next, and an answer read to its end as its own framing says.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::{Read, Write as _};
 
-use super::origin::body;
+use super::link::{Front, Link};
+use super::{Ask, Got, HOST};
 
-/// A client waits this long for the next byte; a proxy should have given up by then.
-const PATIENCE: Duration = Duration::from_secs(12);
-
-/// What a client got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Got {
-    /// A 200, whole, its own.
-    Right,
-    /// Another status.
-    Status(u16),
-    /// A body that visibly ended early, or something that is no answer.
-    Cut,
-    /// No answer at all.
-    Nothing,
-    /// It claimed to be whole and was not, or was somebody else's: the one thing that is never
-    /// forgiven.
-    Wrong,
+/// A client with a connection of its own.
+pub(in crate::drill) struct Own {
+    front: Front,
+    link: Option<Link>,
 }
 
-/// What a client asks for.
-pub(super) struct Ask<'a> {
-    pub(super) method: &'a str,
-    pub(super) path: &'a str,
-    pub(super) nonce: &'a str,
-    pub(super) size: usize,
-}
-
-/// A client; its connection is kept from one request to the next.
-pub(super) struct Client {
-    address: SocketAddr,
-    stream: Option<TcpStream>,
-}
-
-impl Client {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self {
-            address,
-            stream: None,
-        }
+impl Own {
+    pub(super) fn new(front: Front) -> Self {
+        Self { front, link: None }
     }
 
-    /// Asks, and judges what comes.
-    pub(super) fn ask(&mut self, ask: &Ask<'_>) -> Got {
-        let Some(mut stream) = self.connection() else {
+    pub(super) fn ask(&mut self, ask: &Ask) -> Got {
+        // The kept one, unless the proxy has closed it while it was idle.
+        let kept = self.link.take().filter(Link::is_quiet);
+        let Some(mut link) = kept.or_else(|| self.front.dial().ok()) else {
             return Got::Nothing;
         };
-        let sent = if ask.method == "POST" { ask.nonce } else { "" };
+        let sent = ask.body();
         let head = format!(
-            "{} {} HTTP/1.1\r\nHost: drill.test\r\nX-Nonce: {}\r\nContent-Length: {}\r\n\r\n{sent}",
+            "{} {} HTTP/1.1\r\nHost: {HOST}\r\nX-Nonce: {}\r\nContent-Length: {}\r\n\r\n{sent}",
             ask.method,
             ask.path,
             ask.nonce,
             sent.len()
         );
-        if stream.write_all(head.as_bytes()).is_err() {
+        if link.write_all(head.as_bytes()).is_err() {
             return Got::Nothing;
         }
-        let (got, keeps) = match read(&mut stream) {
-            Reading::Nothing => (Got::Nothing, false),
-            Reading::Cut => (Got::Cut, false),
+        match read(&mut link) {
+            Reading::Nothing => Got::Nothing,
+            Reading::Cut => Got::Cut,
             Reading::Whole {
                 status,
-                body: own,
+                body,
                 nonce,
                 keeps,
             } => {
-                let is_own =
-                    nonce.as_deref() == Some(ask.nonce) && own == body(ask.nonce, ask.size);
-                match status {
-                    200 if is_own => (Got::Right, keeps),
-                    200 => (Got::Wrong, false),
-                    _ => (Got::Status(status), keeps),
+                let got = ask.judge(status, &body, nonce.as_deref());
+                if keeps && got != Got::Wrong {
+                    self.link = Some(link);
                 }
+                got
             }
-        };
-        if keeps {
-            self.stream = Some(stream);
         }
-        got
-    }
-
-    /// The kept connection, unless the proxy has closed it while it was idle.
-    fn connection(&mut self) -> Option<TcpStream> {
-        let is_quiet = |stream: &TcpStream| {
-            let look = || {
-                stream.set_nonblocking(true)?;
-                let looked = stream.peek(&mut [0]);
-                stream.set_nonblocking(false)?;
-                looked
-            };
-            look().is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-        };
-        let kept = self.stream.take().filter(is_quiet);
-        kept.or_else(|| {
-            let stream = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;
-            stream.set_nodelay(true).ok()?;
-            stream.set_read_timeout(Some(PATIENCE)).ok()?;
-            stream.set_write_timeout(Some(PATIENCE)).ok()?;
-            Some(stream)
-        })
     }
 }
 
