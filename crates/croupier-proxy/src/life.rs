@@ -33,7 +33,6 @@ use crate::{
 ///
 /// A block that captures, not an `async fn`: arguments of the latter are kept twice, and this
 /// future is what an idle connection costs.
-#[expect(clippy::manual_async_fn, reason = "see above")]
 pub(crate) fn connection(
     w: Rc<Worker>,
     entrance: Rc<Entrance>,
