@@ -80,7 +80,8 @@ async fn multiplexed(w: Rc<Worker>, entrance: Rc<Entrance>, http2: Http2, seat: 
         let (w, entrance) = (Rc::clone(&w), Rc::clone(&entrance));
         spawn::exchange(async move {
             let mut client = ClientStream::H2(Box::new(stream));
-            exchange(&w, &mut client, &entrance).await;
+            // Boxed, since the runtime moves a task about as a whole.
+            Box::pin(exchange(&w, &mut client, &entrance)).await;
         });
     }
     drop(seat);
