@@ -82,7 +82,7 @@ http {{
     keepalive_requests 1000000000;
     upstream origin {{
         server {origin};
-        keepalive 64;
+        keepalive 1024;
         keepalive_requests 1000000000;
     }}
     server {{
