@@ -82,7 +82,9 @@ impl Report {
             machine::today(),
             self.command
         );
-        let versions = machine::versions(&[("nginx", "-v"), ("haproxy", "-v")]);
+        let mut programs = vec![("nginx", "-v"), ("haproxy", "-v")];
+        programs.retain(|(name, _)| options.peers.contains(name));
+        let versions = machine::versions(&programs);
         let times = options.times();
         let facts = [
             format!(
