@@ -71,11 +71,16 @@ def remaining(request, context):
 def hang(request, context):
     """One message, then silence until the call ends, which is told."""
     ended = threading.Event()
-    context.add_callback(ended.set)
+
+    def end():
+        # Not after the wait: a call that ends while its message leaves never comes back there.
+        say("ended", request.decode())
+        ended.set()
+
+    context.add_callback(end)
     say("hanging", request.decode())
     yield b"hello"
     ended.wait(30)
-    say("ended", request.decode())
 
 
 def silent(request, context):
