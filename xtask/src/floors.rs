@@ -11,11 +11,12 @@ use crate::tidy::Finding;
 type Names = &'static [&'static str];
 
 /// Our crates, lowest floor first, and which of ours each may use.
-const CRATES: [(&str, Names); 10] = [
+const CRATES: [(&str, Names); 11] = [
     ("croupier-http", &[]),
     ("croupier-telemetry", &[]),
     ("croupier-config", &["croupier-http"]),
     ("croupier-cache", &["croupier-http", "croupier-telemetry"]),
+    ("croupier-coding", &["croupier-http"]),
     ("croupier-net", &["croupier-http", "croupier-telemetry"]),
     (
         "croupier-proxy",
@@ -23,6 +24,7 @@ const CRATES: [(&str, Names); 10] = [
             "croupier-config",
             "croupier-net",
             "croupier-cache",
+            "croupier-coding",
             "croupier-http",
             "croupier-telemetry",
         ],
@@ -34,6 +36,7 @@ const CRATES: [(&str, Names); 10] = [
             "croupier-config",
             "croupier-net",
             "croupier-cache",
+            "croupier-coding",
             "croupier-http",
             "croupier-telemetry",
         ],
