@@ -1,1 +1,3 @@
 //! RFC 9111, pure.
+
+pub mod policy;
