@@ -95,7 +95,7 @@ impl StoreBook {
         let names: Vec<&str> = known().take(8).collect();
         let diagnostic = if name.value == CacheStore::IMPLICIT {
             diagnostic.help(
-                "write `cache = true` for the store that needs no table, or define `[cache.default]`",
+                "it needs no name: write `cache = true`, or leave out `store`; or define `[cache.default]`",
             )
         } else if let Some(near) = nearest(name.value, known())
             && let Some(id) = self.names.get(near)
