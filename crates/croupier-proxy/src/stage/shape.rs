@@ -11,7 +11,10 @@ use croupier_http::{
 };
 use croupier_net::side::Outgoing;
 
-use crate::{answer::Made, exchange::Exchange, plan::RoutePlan, pool::sticky};
+use croupier_cache::object::push_line;
+use croupier_telemetry::text;
+
+use crate::{answer::Made, exchange::Exchange, kept::Kept, plan::RoutePlan, pool::sticky};
 
 /// The lines of a server's answer on their way to the client.
 pub(crate) struct DealtLines<'a> {
@@ -34,6 +37,7 @@ impl Outgoing for DealtLines<'_> {
                 emit(&line.name, &line.value);
             }
         }
+        cache_status(self.x, emit);
     }
 }
 
@@ -130,6 +134,55 @@ fn rewrite(x: &Exchange, route: &RoutePlan, field: &Field<'_>) -> Option<Vec<u8>
         Name::SET_COOKIE => hide::cookie(field.value, servers, &face),
         _ => None,
     }
+}
+
+/// The lines of an answer of the cache. What the origin's became on their way into it is what
+/// [`passing_lines`] made of them then.
+pub(crate) struct KeptLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) kept: &'a Kept,
+}
+
+impl Outgoing for KeptLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.kept.lines(emit);
+        if let Some(age) = self.kept.age {
+            self.x.worker.with_scratch(|value| {
+                text::number(value, age.into());
+                emit(b"age", value);
+            });
+        }
+        secure_lines(self.x, emit);
+        stick(self.x, emit);
+        if let Some(route) = self.x.route_plan() {
+            for line in &route.response_edits.lines {
+                emit(&line.name, &line.value);
+            }
+        }
+        cache_status(self.x, emit);
+    }
+}
+
+/// `Cache-Status` (RFC 9211).
+fn cache_status(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    if let Some(status) = &x.tally.cache.status {
+        x.worker.with_scratch(|value| {
+            status.write(value);
+            emit(b"cache-status", value);
+        });
+    }
+}
+
+/// Writes the lines of a server's answer as the cache keeps them: what ends with the connection and
+/// what shows the server is gone from them.
+pub(crate) fn lines_to_keep(x: &Exchange, head: &ResponseHead) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(head.fields.text_len() + 64);
+    passing_lines(x, head, &mut |name, value| push_line(&mut lines, name, value));
+    if !head.fields.contains(Name::DATE) {
+        x.worker
+            .with_date(|date| push_line(&mut lines, b"date", date.as_bytes()));
+    }
+    lines
 }
 
 /// The lines of an answer of our own.
