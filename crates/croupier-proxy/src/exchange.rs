@@ -2,8 +2,8 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use croupier_cache::rules::status::Status as CacheStatus;
-use croupier_http::{Name, NameSet};
+use croupier_cache::rules::{Because, status::Did};
+use croupier_http::NameSet;
 use croupier_net::client::ClientStream;
 use croupier_telemetry::{Gauge, event};
 
@@ -38,7 +38,7 @@ pub(crate) struct Asks {
     /// Lines of the client that do not pass.
     pub(crate) drop: NameSet,
     /// Lines instead of them.
-    pub(crate) lines: Vec<(Name, Box<[u8]>)>,
+    pub(crate) lines: Vec<(&'static str, Box<[u8]>)>,
     /// The query in normal form, when the client's is another.
     pub(crate) query: Option<Box<str>>,
 }
@@ -73,8 +73,11 @@ pub(crate) struct Tally {
 pub(crate) struct CacheNote {
     /// In the log.
     pub(crate) word: &'static str,
-    /// To the client.
-    pub(crate) status: Option<CacheStatus>,
+    /// To the client, if the route tells it.
+    pub(crate) did: Option<Did>,
+    /// Seconds of freshness left.
+    pub(crate) ttl: Option<i64>,
+    pub(crate) because: Option<Because>,
 }
 
 /// What an exchange became.

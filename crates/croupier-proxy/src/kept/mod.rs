@@ -6,12 +6,12 @@ use std::sync::Arc;
 use croupier_cache::{
     Body, Object,
     rules::{
-        conditional::{self, Verdict},
-        range::{self, Ranges},
+        conditional::{self, IfRange, Judged, Validators},
+        range::{Multipart, Ranges, Span, Unsatisfiable, write_content_range},
     },
     store::Filling,
 };
-use croupier_http::{BodyLen, Fields, Method, Name, NameSet, RequestHead};
+use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
 
 mod body;
 
@@ -24,8 +24,7 @@ pub(crate) struct Kept {
     pub(crate) status: u16,
     /// Whose field lines they are.
     held: Held,
-    /// Lines of it that are left out.
-    without: NameSet,
+    without: Without,
     /// Lines instead of them.
     extra: Vec<(Name, Vec<u8>)>,
     pub(crate) framing: BodyLen,
@@ -34,6 +33,26 @@ pub(crate) struct Kept {
     pub(crate) body: KeptBody,
     /// `Age`, seconds; None for an answer that has just come.
     pub(crate) age: Option<u32>,
+}
+
+/// Lines of what is held that are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    /// `Content-Type`: the parts have their own.
+    Type,
+    /// All that describes the content.
+    Content,
+}
+
+impl Without {
+    fn has(self, name: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Type => Name::from_bytes(name) == Name::CONTENT_TYPE,
+            Self::Content => !conditional::stands_in_304(name),
+        }
+    }
 }
 
 /// What is held.
@@ -89,15 +108,6 @@ impl Held {
     }
 }
 
-/// Fields that make no sense beside an answer that carries no representation (RFC 9110 section
-/// 15.4.5).
-const OF_CONTENT: NameSet = NameSet::of(&[
-    Name::CONTENT_LENGTH,
-    Name::CONTENT_RANGE,
-    Name::CONTENT_TYPE,
-    Name::CONTENT_ENCODING,
-]);
-
 /// What is asked of a held answer when not simply all of it.
 const SPECIAL: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SINCE, Name::RANGE]);
 
@@ -105,11 +115,7 @@ impl Kept {
     /// Answers a request from what is held. `age` is None for an answer that has just come.
     pub(crate) fn answer(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
         if asked.fields.present().intersects(SPECIAL) {
-            let mut fields = Fields::new();
-            for (name, value) in croupier_cache::object::lines(held.text()) {
-                fields.push(name, value);
-            }
-            Self::special(asked, &fields, held, age)
+            Self::special(asked, held, age)
         } else {
             Self::whole(asked, held, age)
         }
@@ -118,7 +124,7 @@ impl Kept {
     /// Its field lines, in order.
     pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
         for (name, value) in croupier_cache::object::lines(self.held.text()) {
-            if self.without == NameSet::EMPTY || !self.without.contains(Name::from_bytes(name)) {
+            if !self.without.has(name) {
                 emit(name, value);
             }
         }
@@ -127,44 +133,42 @@ impl Kept {
         }
     }
 
-    fn special(asked: &RequestHead, fields: &Fields, held: Held, age: Option<u32>) -> Self {
-        if conditional::judge(&asked.fields, held.status(), fields) == Verdict::NotModified {
-            return Self::nothing(304, held, Vec::new(), age);
+    fn special(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
+        let validators = Validators::of_lines(held.text());
+        let status = held.status();
+        match conditional::judge(asked.method, &asked.fields, status, &validators) {
+            Judged::NotModified => return Self::nothing(304, held, Vec::new(), age),
+            Judged::Whole | Judged::Origin => {}
         }
-        let may_be_part = asked.method == Method::Get && held.status() == 200;
+        let heard = conditional::if_range(&asked.fields, &validators) == IfRange::Holds;
+        let may_be_part = asked.method == Method::Get && status == 200 && heard;
         let (Some(length), Some(value), true) =
             (held.length(), asked.fields.sole(Name::RANGE), may_be_part)
         else {
             return Self::whole(asked, held, age);
         };
-        if !conditional::range_applies(&asked.fields, fields) {
-            return Self::whole(asked, held, age);
-        }
         let ranges = match Ranges::of(value, length) {
-            Ranges::Whole => return Self::whole(asked, held, age),
-            Ranges::Unsatisfiable => {
-                let value = format!("bytes */{length}").into_bytes();
-                return Self::nothing(416, held, vec![(Name::CONTENT_RANGE, value)], age);
+            Ok(Some(ranges)) => ranges,
+            Ok(None) => return Self::whole(asked, held, age),
+            Err(Unsatisfiable) => {
+                let extra = vec![(Name::CONTENT_RANGE, content_range(None, length))];
+                return Self::nothing(416, held, extra, age);
             }
-            Ranges::Some(ranges) => ranges,
         };
-        match (ranges.as_slice(), &held) {
-            (&[(first, last)], _) => {
-                let value = format!("bytes {first}-{last}/{length}").into_bytes();
-                Self {
-                    status: 206,
-                    without: NameSet::EMPTY,
-                    extra: vec![(Name::CONTENT_RANGE, value)],
-                    framing: BodyLen::Length(last + 1 - first),
-                    declared: None,
-                    body: held.body(first, Some(last + 1)),
-                    held,
-                    age,
-                }
-            }
-            (ranges, Held::Whole(object)) if matches!(object.body, Body::Memory(_)) => {
+        match (ranges.single(), &held) {
+            (Some(span), _) => Self {
+                status: 206,
+                without: Without::Nothing,
+                extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
+                framing: BodyLen::Length(span.length()),
+                declared: None,
+                body: held.body(span.first, Some(span.last + 1)),
+                held,
+                age,
+            },
+            (None, Held::Whole(object)) if matches!(object.body, Body::Memory(_)) => {
                 let object = Arc::clone(object);
-                Self::parts(held, &object, ranges, fields, age)
+                Self::parts(held, &object, &ranges, age)
             }
             // Several parts of what is not all there would be several waits.
             _ => Self::whole(asked, held, age),
@@ -176,7 +180,7 @@ impl Kept {
         Self {
             status,
             held,
-            without: OF_CONTENT,
+            without: Without::Content,
             extra,
             framing: if status == 304 {
                 BodyLen::None
@@ -195,7 +199,7 @@ impl Kept {
         let none = is_head || matches!(held.status(), 204 | 304);
         Self {
             status: held.status(),
-            without: NameSet::EMPTY,
+            without: Without::Nothing,
             extra: Vec::new(),
             framing: match length {
                 _ if none => BodyLen::None,
@@ -214,36 +218,41 @@ impl Kept {
     }
 
     /// Several ranges in one answer (RFC 9110 section 14.6).
-    fn parts(
-        held: Held,
-        object: &Arc<Object>,
-        ranges: &[(u64, u64)],
-        fields: &Fields,
-        age: Option<u32>,
-    ) -> Self {
-        let length = memory(object).len() as u64;
-        let content_type = fields.get(Name::CONTENT_TYPE);
-        let multipart = range::Multipart::new(content_type, length, fastrand::u64(..));
+    fn parts(held: Held, object: &Arc<Object>, ranges: &Ranges, age: Option<u32>) -> Self {
+        let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let mut lines = croupier_cache::object::lines(&object.lines);
+        let multipart = Multipart {
+            boundary: &boundary,
+            content_type: lines
+                .find(|(name, _)| Name::from_bytes(name) == Name::CONTENT_TYPE)
+                .map(|(_, value)| value),
+            length: memory(object).len() as u64,
+        };
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-        let mut total = 0;
-        let mut parts = Vec::with_capacity(ranges.len());
-        for &(first, last) in ranges {
-            let before = multipart.before(first, last);
-            total += before.len() as u64 + (last + 1 - first);
-            parts.push((before, place(first), place(last + 1)));
-        }
-        let close = multipart.close();
-        total += close.len() as u64;
-        let own_type = multipart.content_type().into_bytes();
+        let parts = ranges.spans().iter().map(|span| {
+            let mut before = Vec::with_capacity(160);
+            multipart.write_head(&mut before, *span);
+            (before, place(span.first), place(span.last + 1))
+        });
+        let parts: Vec<_> = parts.collect();
+        let mut close = Vec::with_capacity(48);
+        multipart.write_end(&mut close);
+        let content_type = multipart.content_type().into_bytes();
         Self {
             status: 206,
-            held,
-            without: NameSet::of(&[Name::CONTENT_TYPE]),
-            extra: vec![(Name::CONTENT_TYPE, own_type)],
-            framing: BodyLen::Length(total),
+            without: Without::Type,
+            extra: vec![(Name::CONTENT_TYPE, content_type)],
+            framing: BodyLen::Length(multipart.body_length(ranges)),
             declared: None,
             body: KeptBody::Parts(Box::new(Parts::new(Arc::clone(object), parts, close))),
+            held,
             age,
         }
     }
+}
+
+fn content_range(span: Option<Span>, length: u64) -> Vec<u8> {
+    let mut value = Vec::with_capacity(48);
+    write_content_range(&mut value, span, length);
+    value
 }

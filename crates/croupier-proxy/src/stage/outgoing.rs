@@ -85,7 +85,7 @@ impl Outgoing for RequestLines<'_> {
             emit(name, value);
         }
         for (name, value) in &self.x.asks.lines {
-            emit(name.as_str().as_bytes(), value);
+            emit(name.as_bytes(), value);
         }
     }
 }

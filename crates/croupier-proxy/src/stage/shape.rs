@@ -11,7 +11,10 @@ use croupier_http::{
 };
 use croupier_net::side::Outgoing;
 
-use croupier_cache::object::push_line;
+use croupier_cache::{
+    object::push_line,
+    rules::{Told, kept::is_kept, status::CacheStatus},
+};
 use croupier_telemetry::text;
 
 use crate::{answer::Made, exchange::Exchange, kept::Kept, plan::RoutePlan, pool::sticky};
@@ -165,19 +168,35 @@ impl Outgoing for KeptLines<'_> {
 
 /// `Cache-Status` (RFC 9211).
 fn cache_status(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
-    if let Some(status) = &x.tally.cache.status {
-        x.worker.with_scratch(|value| {
-            status.write(value);
-            emit(b"cache-status", value);
-        });
-    }
+    let note = &x.tally.cache;
+    let Some(did) = note.did else { return };
+    let status = CacheStatus {
+        cache: "croupier",
+        did,
+        ttl: note.ttl,
+        detail: note.because,
+    };
+    x.worker.with_scratch(|value| {
+        status.write(value);
+        emit(b"cache-status", value);
+    });
 }
 
 /// Writes the lines of a server's answer as the cache keeps them: what ends with the connection and
 /// what shows the server is gone from them.
 pub(crate) fn lines_to_keep(x: &Exchange, head: &ResponseHead) -> Vec<u8> {
     let mut lines = Vec::with_capacity(head.fields.text_len() + 64);
-    passing_lines(x, head, &mut |name, value| push_line(&mut lines, name, value));
+    let told = Told::of(&head.fields);
+    passing_lines(x, head, &mut |name, value| {
+        let field = Field {
+            name: Name::from_bytes(name),
+            raw_name: name,
+            value,
+        };
+        if is_kept(&field, &head.fields, &told) {
+            push_line(&mut lines, name, value);
+        }
+    });
     if !head.fields.contains(Name::DATE) {
         x.worker
             .with_date(|date| push_line(&mut lines, b"date", date.as_bytes()));

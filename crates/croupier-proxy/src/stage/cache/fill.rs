@@ -8,6 +8,7 @@ use std::{
 
 use croupier_cache::{
     Object,
+    rules::conditional::Validators,
     store::{Fill, Writer},
 };
 use croupier_http::{Name, NameSet};
@@ -43,13 +44,8 @@ pub(super) fn ask_for_all(x: &mut Exchange) {
 /// The origin is asked whether what is held holds still (RFC 9111 section 4.3.1).
 pub(super) fn ask_whether(x: &mut Exchange, held: &Object) {
     ask_for_all(x);
-    for (name, value) in held.lines() {
-        match Name::from_bytes(name) {
-            Name::ETAG => x.asks.lines.push((Name::IF_NONE_MATCH, value.into())),
-            Name::LAST_MODIFIED => x.asks.lines.push((Name::IF_MODIFIED_SINCE, value.into())),
-            _ => {}
-        }
-    }
+    let lines = Validators::of_lines(&held.lines).lines();
+    (x.asks.lines).extend(lines.map(|(name, value)| (name, value.into())));
 }
 
 /// Takes a server's answer into the cache, whether its first client stays or not. Who wants it

@@ -234,16 +234,16 @@ fn stands_aside(x: &Exchange, rule: &CachePlan, asked: &Asked) -> Option<Aside> 
     }
     let fields = &incoming.head.fields;
     if !incoming.lawful.body.is_empty() {
-        return aside(Because::Content, Ticket::Skip);
+        return aside(Because::AskedContent, Ticket::Skip);
     }
     if incoming.lawful.wants_websocket || fields.present().intersects(OF_ORIGIN) {
-        return aside(Because::Condition, Ticket::Skip);
+        return aside(Because::AskedCondition, Ticket::Skip);
     }
     if asked.wishes(Wish::NO_STORE) {
         return aside(Because::AskedNoStore, Ticket::Skip);
     }
     if rule.is_bypassed_by(fields) {
-        return aside(Because::Cookie, Ticket::Skip);
+        return aside(Because::BypassCookie, Ticket::Skip);
     }
     None
 }
