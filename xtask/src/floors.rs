@@ -141,7 +141,7 @@ const FOR_TESTS: [&str; 5] = [
 ];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 22] = [
     "run",     // a worker thread's body
     "life",    // the story
     "explain", // the story told without living it
@@ -153,6 +153,7 @@ const MODULES: [&str; 21] = [
     "page",   // an answer for people
     "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
+    "kept", // what the cache holds, as an answer
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans
     "incoming", // the request as received and who sent it

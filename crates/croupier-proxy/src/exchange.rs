@@ -2,6 +2,8 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use croupier_cache::rules::{Because, status::Did};
+use croupier_http::NameSet;
 use croupier_net::client::ClientStream;
 use croupier_telemetry::{Gauge, event};
 
@@ -25,7 +27,20 @@ pub(crate) struct Exchange {
     pub(crate) route: Option<RouteId>,
     /// Which of the route's ways it goes, once that is known.
     pub(crate) way: Option<usize>,
+    /// What a server is asked otherwise than the client wrote it.
+    pub(crate) asks: Asks,
     pub(crate) tally: Tally,
+}
+
+/// What a server is asked otherwise than the client wrote it, for the sake of what is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// Lines of the client that do not pass.
+    pub(crate) drop: NameSet,
+    /// Lines instead of them.
+    pub(crate) lines: Vec<(&'static str, Box<[u8]>)>,
+    /// The query in normal form, when the client's is another.
+    pub(crate) query: Option<Box<str>>,
 }
 
 /// What the record will say.
@@ -47,8 +62,22 @@ pub(crate) struct Tally {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) became: Became,
+    /// What the cache did; empty when it had no part in it.
+    pub(crate) cache: CacheNote,
     /// Something of the request was received: it is worth a record.
     pub(crate) begun: Begun,
+}
+
+/// What the cache did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CacheNote {
+    /// In the log.
+    pub(crate) word: &'static str,
+    /// To the client, if the route tells it.
+    pub(crate) did: Option<Did>,
+    /// Seconds of freshness left.
+    pub(crate) ttl: Option<i64>,
+    pub(crate) because: Option<Because>,
 }
 
 /// What an exchange became.
@@ -102,7 +131,28 @@ impl Exchange {
             site: None,
             route: None,
             way: None,
+            asks: Asks::default(),
             tally: Tally::default(),
+        }
+    }
+
+    /// An exchange of the same request that no client waits for and no record tells of.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let incoming = &other.incoming;
+        other.worker.cells.gauge(Gauge::ActiveRequests, 1);
+        Self {
+            worker: Rc::clone(&other.worker),
+            installed: Rc::clone(&other.installed),
+            incoming: incoming.again(),
+            site: other.site,
+            route: other.route,
+            way: other.way,
+            asks: Asks::default(),
+            tally: Tally {
+                server: other.tally.server.clone(),
+                attempts: other.tally.attempts,
+                ..Tally::default()
+            },
         }
     }
 

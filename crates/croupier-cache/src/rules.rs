@@ -1,3 +1,0 @@
-//! RFC 9111, pure.
-
-pub mod policy;
