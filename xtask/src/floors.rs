@@ -57,12 +57,14 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 32] = [
+const DEPENDENCIES: [(&str, Names); 33] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
     ("bytes", &["croupier-net", "croupier-control"]),
     ("clap", &["croupier"]),
+    // Checksums of what lies on disk: docs/decisions/0030.
+    ("crc32fast", &["croupier-cache"]),
     (
         "fastrand",
         &[
@@ -92,6 +94,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     (
         "rustix",
         &[
+            "croupier-cache",
             "croupier-net",
             "croupier-proxy",
             "croupier-control",
@@ -113,7 +116,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
         "serde_json",
         &["croupier-config", "croupier-proxy", "croupier-control"],
     ),
-    ("siphasher", &["croupier-proxy"]),
+    ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",
