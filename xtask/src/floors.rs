@@ -57,10 +57,13 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 32] = [
+const DEPENDENCIES: [(&str, Names); 36] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
+    ("base64", &["croupier-coding"]),
+    // Who makes and undoes codings, and nobody else: docs/decisions/0031.
+    ("brotli", &["croupier-coding"]),
     ("bytes", &["croupier-net", "croupier-control"]),
     ("clap", &["croupier"]),
     (
@@ -72,6 +75,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
             "croupier-control",
         ],
     ),
+    ("flate2", &["croupier-coding"]),
     ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
     ("h2", &["croupier-net"]),
     ("hickory-resolver", &["croupier-control"]),
@@ -129,6 +133,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     ("webpki", &["croupier-net"]),
     ("webpki-roots", &["croupier-net"]),
     ("x509-parser", &["croupier-net"]),
+    ("zstd-safe", &["croupier-coding"]),
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
