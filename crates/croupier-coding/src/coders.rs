@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use crate::{Coding, Encoder, Error, Level};
 
 /// Idle encoders kept of each coding: what a thread may need at once without asking for memory.
-const KEPT_MAX: usize = 8;
+const KEPT_MAX: usize = 4;
 
 /// Lends encoders of [`Level::Fast`] and takes them back. One for each thread.
 #[derive(Debug, Default)]
@@ -29,11 +29,13 @@ impl Coders {
         }
     }
 
-    /// Keeps it for another stream, or drops it when there are enough or it is a strong one. It
-    /// may be in the middle of its stream.
+    /// Keeps it for another stream, or drops it: when there are enough, when it is a strong one, and
+    /// one of brotli always, which has nothing that another stream could use. It may be in the
+    /// middle of its stream.
     pub fn take_back(&self, encoder: Encoder) {
+        let is_worth_it = encoder.level() == Level::Fast && encoder.coding() != Coding::Brotli;
         let kept = &mut self.idle.borrow_mut()[encoder.coding() as usize];
-        if encoder.level() == Level::Fast && kept.len() < KEPT_MAX {
+        if is_worth_it && kept.len() < KEPT_MAX {
             kept.push(encoder);
         }
     }
