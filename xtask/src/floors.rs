@@ -57,10 +57,13 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 34] = [
+const DEPENDENCIES: [(&str, Names); 38] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
+    ("base64", &["croupier-coding"]),
+    // Who makes and undoes codings, and nobody else: docs/decisions/0031.
+    ("brotli", &["croupier-coding"]),
     (
         "bytes",
         &["croupier-cache", "croupier-net", "croupier-control"],
@@ -77,6 +80,7 @@ const DEPENDENCIES: [(&str, Names); 34] = [
             "croupier-control",
         ],
     ),
+    ("flate2", &["croupier-coding"]),
     (
         "foldhash",
         &["croupier-telemetry", "croupier-cache", "croupier-proxy"],
@@ -121,7 +125,12 @@ const DEPENDENCIES: [(&str, Names); 34] = [
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
-        &["croupier-config", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-config",
+            "croupier-proxy",
+            "croupier-control",
+            "croupier",
+        ],
     ),
     ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
@@ -139,6 +148,7 @@ const DEPENDENCIES: [(&str, Names); 34] = [
     ("webpki", &["croupier-net"]),
     ("webpki-roots", &["croupier-net"]),
     ("x509-parser", &["croupier-net"]),
+    ("zstd-safe", &["croupier-coding"]),
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
