@@ -57,12 +57,17 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 32] = [
+const DEPENDENCIES: [(&str, Names); 34] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
-    ("bytes", &["croupier-net", "croupier-control"]),
+    (
+        "bytes",
+        &["croupier-cache", "croupier-net", "croupier-control"],
+    ),
     ("clap", &["croupier"]),
+    // Checksums of what lies on disk: docs/decisions/0030.
+    ("crc32fast", &["croupier-cache"]),
     (
         "fastrand",
         &[
@@ -72,7 +77,10 @@ const DEPENDENCIES: [(&str, Names); 32] = [
             "croupier-control",
         ],
     ),
-    ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
+    (
+        "foldhash",
+        &["croupier-telemetry", "croupier-cache", "croupier-proxy"],
+    ),
     ("h2", &["croupier-net"]),
     ("hickory-resolver", &["croupier-control"]),
     ("http", &["croupier-net", "croupier-control"]),
@@ -87,11 +95,13 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     ("memchr", &["croupier-http", "croupier-net"]),
     ("mimalloc", &["croupier"]),
     ("ppp", &["croupier-net"]),
+    ("quick_cache", &["croupier-cache"]),
     ("rcgen", &["croupier-control", "croupier-testkit"]),
     ("regex", &["croupier-config", "croupier-proxy"]),
     (
         "rustix",
         &[
+            "croupier-cache",
             "croupier-net",
             "croupier-proxy",
             "croupier-control",
@@ -113,7 +123,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
         "serde_json",
         &["croupier-config", "croupier-proxy", "croupier-control"],
     ),
-    ("siphasher", &["croupier-proxy"]),
+    ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",

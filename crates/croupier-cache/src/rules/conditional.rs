@@ -75,7 +75,7 @@ pub fn is_conditional(asked: &Fields) -> bool {
 }
 
 /// What a request's conditions make of a kept answer that may be given (RFC 9110 section 13.2.2).
-/// Only a 200 is judged: other statuses are given as they are. `If-None-Match` is heard alone,
+/// Only a 2xx is judged: other statuses are given as they are. `If-None-Match` is heard alone,
 /// `If-Modified-Since` only with GET and HEAD, and never if it is no date.
 #[must_use]
 pub fn judge(method: Method, asked: &Fields, status: u16, held: &Validators<'_>) -> Judged {
@@ -85,7 +85,7 @@ pub fn judge(method: Method, asked: &Fields, status: u16, held: &Validators<'_>)
     if asked.present().intersects(ORIGINS) {
         return Judged::Origin;
     }
-    if status != 200 {
+    if !(200..300).contains(&status) {
         return Judged::Whole;
     }
     if asked.contains(Name::IF_NONE_MATCH) {

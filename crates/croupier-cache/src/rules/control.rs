@@ -1,11 +1,11 @@
 //! What a request asks of caches, and what a response tells them: `Cache-Control` (RFC 9111 section
-//! 5.2), `CDN-Cache-Control` (RFC 9213), and `Pragma` of old clients.
+//! 5.2), `CDN-Cache-Control` (RFC 9213), `Surrogate-Control`, and `Pragma` of old clients.
 
 use croupier_http::{Fields, Name, NameSet};
 
 use super::{
-    list::{Argument, Directive, SECONDS_MAX, members},
-    structured::{Broken, Item, dictionary},
+    list::{Argument, Directive, members},
+    targeted::targeted,
 };
 
 /// What a request asks of caches. `Asked::default()` asks nothing: for routes that do not let
@@ -139,7 +139,7 @@ impl Word {
 }
 
 /// The directives without a number, and whether their argument may be a list of fields.
-const WORDS: [(&[u8], Word); 9] = [
+pub(super) const WORDS: [(&[u8], Word); 9] = [
     (b"no-store", Word::NO_STORE),
     (b"no-cache", Word::NO_CACHE),
     (b"private", Word::PRIVATE),
@@ -153,8 +153,9 @@ const WORDS: [(&[u8], Word); 9] = [
 
 impl Told {
     /// What the fields of a response tell: `CDN-Cache-Control` alone if there is a lawful one that
-    /// is not empty (RFC 9213 section 2.2), else `Cache-Control`. `Pragma` tells nothing (RFC 9111
-    /// section 5.4). Of a directive that comes twice the first counts, in a targeted field the last.
+    /// is not empty (RFC 9213 section 2.2), else `Surrogate-Control` if it says anything about
+    /// keeping, else `Cache-Control`. `Pragma` tells nothing (RFC 9111 section 5.4). Of a directive
+    /// that comes twice the first counts, in `CDN-Cache-Control` the last.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
         if let Some(told) = targeted(fields) {
@@ -187,8 +188,12 @@ impl Told {
         }
     }
 
-    fn say(&mut self, word: Word) {
+    pub(super) fn say(&mut self, word: Word) {
         self.words.0 |= word.0;
+    }
+
+    pub(super) fn unsay(&mut self, word: Word) {
+        self.words.0 &= !word.0;
     }
 
     /// Does it say one of these?
@@ -209,69 +214,6 @@ impl Told {
     #[must_use]
     pub const fn is_for_all(&self) -> bool {
         self.s_maxage.is_some() || self.says(Word(Word::PUBLIC.0 | Word::MUST_REVALIDATE.0))
-    }
-}
-
-/// What `CDN-Cache-Control` tells, if it is lawful and not empty.
-fn targeted(fields: &Fields) -> Option<Told> {
-    if !fields.contains(Name::CDN_CACHE_CONTROL) {
-        return None;
-    }
-    let mut told = Told::default();
-    let mut count = 0;
-    for line in fields.all(Name::CDN_CACHE_CONTROL) {
-        let read = dictionary(line, |key, item| {
-            count += 1;
-            told.hear_targeted(key, item)
-        });
-        read.ok()?;
-    }
-    told.say(Word::TARGETED);
-    (count > 0).then_some(told)
-}
-
-impl Told {
-    /// A directive that we know with a value of another type breaks the field (section 2.1).
-    fn hear_targeted(&mut self, key: &[u8], item: Item<'_>) -> Result<(), Broken> {
-        let slot = match key {
-            b"max-age" => &mut self.max_age,
-            b"s-maxage" => &mut self.s_maxage,
-            b"stale-while-revalidate" => &mut self.stale_while_revalidate,
-            b"stale-if-error" => &mut self.stale_if_error,
-            _ => {
-                if let Some((name, word)) = WORDS.iter().find(|(name, _)| *name == key) {
-                    return self.hear_word(name, *word, item);
-                }
-                return Ok(());
-            }
-        };
-        let Item::Integer(seconds) = item else {
-            return Err(Broken);
-        };
-        let seconds = u64::try_from(seconds).map_err(|_| Broken)?;
-        *slot = Some(
-            u32::try_from(seconds)
-                .unwrap_or(SECONDS_MAX)
-                .min(SECONDS_MAX),
-        );
-        Ok(())
-    }
-
-    fn hear_word(&mut self, name: &[u8], word: Word, item: Item<'_>) -> Result<(), Broken> {
-        match item {
-            Item::Boolean(true) => self.say(word),
-            Item::Boolean(false) => self.words.0 &= !word.0,
-            Item::String(text) if matches!(name, b"no-cache" | b"private") => {
-                let names = Directive {
-                    name: b"",
-                    argument: Argument::Quoted(text),
-                };
-                let lists = names.names().is_some();
-                self.say(if lists { Word::WITHHOLDS } else { word });
-            }
-            _ => return Err(Broken),
-        }
-        Ok(())
     }
 }
 

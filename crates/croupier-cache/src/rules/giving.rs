@@ -48,7 +48,9 @@ pub fn may_give(asked: &Asked, terms: &Terms, now_ms: u64) -> Give {
         return Give::Fresh;
     }
     let staleness = staleness(terms, now_ms);
-    if staleness < i64::from(terms.stale_while_revalidate) {
+    // Who says how old is too old wants nothing stale, unless it says that too (section 5.2.1.1).
+    let takes_stale = asked.max_age.is_none() || asked.max_stale.is_some();
+    if takes_stale && staleness < i64::from(terms.stale_while_revalidate) {
         return Give::StaleWhileRevalidate;
     }
     if let Some(most) = asked.max_stale
@@ -74,6 +76,9 @@ pub fn may_give(asked: &Asked, terms: &Terms, now_ms: u64) -> Give {
 pub fn may_give_on_error(asked: &Asked, terms: &Terms, now_ms: u64) -> Result<(), Because> {
     if asked.wishes(Wish::NO_STORE) {
         return Err(Because::AskedNoStore);
+    }
+    if asked.wishes(Wish::NO_CACHE) {
+        return Err(Because::AskedNoCache);
     }
     if terms.rules.has(Rules::NO_CACHE) {
         return Err(Because::NoCache);

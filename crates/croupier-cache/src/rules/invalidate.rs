@@ -39,9 +39,7 @@ pub fn resolve(
     if let Some(rest) = reference.strip_prefix(b"//") {
         let absolute = [scheme.as_str().as_bytes(), b"://", rest].concat();
         read(&absolute, out)?;
-    } else if has_scheme(reference) {
-        read(reference, out)?;
-    } else if reference.first() == Some(&b'/') {
+    } else if has_scheme(reference) || reference.first() == Some(&b'/') {
         read(reference, out)?;
     } else {
         let path = base.path();
@@ -62,7 +60,7 @@ pub fn resolve(
         out.authority.read(authority.as_str().as_bytes()).ok()?;
         return Some(());
     }
-    let port = |of: &Authority| of.port().unwrap_or(scheme.port());
+    let port = |of: &Authority| of.port().unwrap_or_else(|| scheme.port());
     let is_same =
         out.authority.host() == authority.host() && port(&out.authority) == port(authority);
     is_same.then_some(())

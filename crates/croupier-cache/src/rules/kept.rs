@@ -21,10 +21,10 @@ const NEVER_EITHER: [&[u8]; 1] = [b"proxy-authentication-info"];
 /// May this line of an answer be kept? `told` must be what `fields` tell.
 #[must_use]
 pub fn is_kept(field: &Field<'_>, fields: &Fields, told: &Told) -> bool {
-    !NEVER.contains(field.name)
-        && !NEVER_EITHER.iter().any(|never| field.is_named(never))
-        && !(fields.contains(Name::CONNECTION) && is_listed(field, fields))
-        && !withheld(told, fields, field.raw_name)
+    let is_of_the_connection = NEVER.contains(field.name)
+        || NEVER_EITHER.iter().any(|never| field.is_named(never))
+        || fields.contains(Name::CONNECTION) && is_listed(field, fields);
+    !is_of_the_connection && !withheld(told, fields, field.raw_name)
 }
 
 /// Writes the lines that are kept, as objects keep them. An answer without `Date` gets the time it

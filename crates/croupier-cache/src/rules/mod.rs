@@ -26,6 +26,7 @@ pub mod range;
 pub mod status;
 pub mod storing;
 pub mod structured;
+pub mod targeted;
 pub mod update;
 pub mod vary;
 

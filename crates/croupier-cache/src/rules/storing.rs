@@ -171,7 +171,7 @@ fn lifetime(
         let expires = date::parse(value, sent_secs).unwrap_or(0);
         return Ok((bounded(expires.saturating_sub(sent_secs)), Rules::NONE));
     }
-    if told.says(Word::NO_CACHE) || told.stale_while_revalidate.is_some() {
+    if told.says(Word::NO_CACHE) {
         return Ok((0, Rules::NONE));
     }
     let is_guessable = is_guessable(head.status);

@@ -28,7 +28,8 @@ const STAYS: NameSet = NameSet::of(&[
 /// The same, outside the table of names.
 const STAYS_EITHER: [&[u8]; 4] = [b"content-digest", b"content-md5", b"digest", b"repr-digest"];
 
-/// Is a 304 about this object (section 4.3.4)? A strong tag in it must be the object's. Without a
+/// Is a 304 about this object (section 4.3.4)? A strong tag in it must be the object's, which may
+/// have become weak on the way: origins that compress weaken the tag of the 200 alone. Without a
 /// strong tag it is about what was asked by, which is the object.
 #[must_use]
 pub fn is_about(held: &Validators<'_>, update: &Fields) -> bool {

@@ -117,7 +117,9 @@ impl<'a> Weighed<'a> {
         let mut pieces = parts(member, b';');
         let name = pieces.next().unwrap_or_default();
         let quality = pieces.find_map(|piece| {
-            let value = piece.strip_prefix(b"q=").or(piece.strip_prefix(b"Q="))?;
+            let value = piece
+                .strip_prefix(b"q=")
+                .or_else(|| piece.strip_prefix(b"Q="))?;
             thousandths(trim(value))
         });
         Self {
