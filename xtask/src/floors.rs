@@ -173,7 +173,7 @@ const MODULES: [&str; 22] = [
     "page",   // an answer for people
     "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
-    "kept", // what the cache holds, as an answer
+    "kept",   // what the cache holds, as an answer
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans
     "incoming", // the request as received and who sent it

@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use croupier_cache::rules::{Because, status::Did};
+use croupier_coding::Coding;
 use croupier_http::NameSet;
 use croupier_net::client::ClientStream;
 use croupier_telemetry::{Gauge, event};
@@ -29,6 +30,7 @@ pub(crate) struct Exchange {
     pub(crate) way: Option<usize>,
     /// What a server is asked otherwise than the client wrote it.
     pub(crate) asks: Asks,
+    pub(crate) recode: Recode,
     pub(crate) tally: Tally,
 }
 
@@ -66,6 +68,20 @@ pub(crate) struct Tally {
     pub(crate) cache: CacheNote,
     /// Something of the request was received: it is worth a record.
     pub(crate) begun: Begun,
+}
+
+/// What happens to a body's coding on its way to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Recode {
+    /// Nothing, nor would it have for any other client.
+    #[default]
+    Nothing,
+    /// Nothing, for this client.
+    Chosen,
+    /// It is compressed.
+    Encode(Coding),
+    /// It is given as it was before somebody compressed it: this client does not take that.
+    Decode(Coding),
 }
 
 /// What the cache did.
@@ -132,6 +148,7 @@ impl Exchange {
             route: None,
             way: None,
             asks: Asks::default(),
+            recode: Recode::Nothing,
             tally: Tally::default(),
         }
     }
@@ -148,6 +165,7 @@ impl Exchange {
             route: other.route,
             way: other.way,
             asks: Asks::default(),
+            recode: Recode::Nothing,
             tally: Tally {
                 server: other.tally.server.clone(),
                 attempts: other.tally.attempts,

@@ -40,6 +40,8 @@ reasons! {
     AskedCondition "request-condition" Bypass
     /// The request has a cookie by which its route passes the cache by.
     BypassCookie "bypass-cookie" Bypass
+    /// Fields come behind its body, which would be lost.
+    Trailers "trailers" UriMiss
     /// The store has no room for answers under way.
     NoRoom "no-room" UriMiss
     /// A method whose answers are not kept.

@@ -18,6 +18,8 @@ pub struct CachePlan {
     pub policy: Policy,
     /// What of a request is part of the key.
     pub key: KeyRules,
+    /// Tells routes apart that make different requests, or different answers, of one target.
+    pub stamp: u64,
     /// Requests with such a cookie neither read nor fill.
     pub bypass_cookies: Box<[NamePattern]>,
     /// Whose `PURGE` requests are obeyed.
@@ -80,9 +82,15 @@ const PART: u8 = 0x1f;
 const ESCAPE: u8 = 0x1e;
 
 impl KeyRules {
+    /// May the query in the key be another one than the client's?
+    #[must_use]
+    pub fn changes_queries(&self) -> bool {
+        self.is_sorted || !self.ignore.is_empty()
+    }
+
     /// Writes what of the query, given without `?`, is part of the key.
     pub fn write_query(&self, query: &[u8], out: &mut Vec<u8>) {
-        if self.ignore.is_empty() && !self.is_sorted {
+        if !self.changes_queries() {
             out.extend_from_slice(query);
             return;
         }

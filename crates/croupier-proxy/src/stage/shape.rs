@@ -17,6 +17,7 @@ use croupier_cache::{
 };
 use croupier_telemetry::text;
 
+use super::encode::Relined;
 use crate::{answer::Made, exchange::Exchange, kept::Kept, plan::RoutePlan, pool::sticky};
 
 /// The lines of a server's answer on their way to the client.
@@ -27,7 +28,11 @@ pub(crate) struct DealtLines<'a> {
 
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        passing_lines(self.x, self.head, emit);
+        let mut relined = Relined::new(self.x.recode, emit);
+        passing_lines(self.x, self.head, &mut |name, value| {
+            relined.line(name, value)
+        });
+        relined.finish();
         secure_lines(self.x, emit);
         if !self.head.fields.contains(Name::DATE) && self.head.status >= 200 {
             self.x
@@ -148,7 +153,10 @@ pub(crate) struct KeptLines<'a> {
 
 impl Outgoing for KeptLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.kept.lines(emit);
+        let mut relined = Relined::new(self.x.recode, emit);
+        self.kept
+            .lines(&mut |name, value| relined.line(name, value));
+        relined.finish();
         if let Some(age) = self.kept.age {
             self.x.worker.with_scratch(|value| {
                 text::number(value, age.into());

@@ -111,7 +111,10 @@ struct Held(Rc<Worker>);
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.connections.set(self.0.connections.get() - 1);
-        count_panic(&self.0, "a bug; an answer on its way into the cache was lost");
+        count_panic(
+            &self.0,
+            "a bug; an answer on its way into the cache was lost",
+        );
     }
 }
 

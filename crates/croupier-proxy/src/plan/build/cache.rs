@@ -14,9 +14,10 @@ use croupier_config::{
 use crate::{
     live::Live,
     plan::{
-        TrustedPeers,
+        RoutePlan, TrustedPeers,
         cache::{CachePlan, CompressPlan, KeyPart, KeyRules},
     },
+    pool::hash_key,
 };
 
 /// The stores of the config, in its order.
@@ -52,6 +53,7 @@ pub(super) fn cache(
             is_sorted: cache.sort_query,
             extra: cache.key.iter().filter_map(part).collect(),
         },
+        stamp: 0,
         bypass_cookies: cache.bypass_cookies.into(),
         purge_from: TrustedPeers::new(cache.purge_from.iter().map(|peer| &peer.value)),
         collapse_wait: cache.collapse_wait,
@@ -86,6 +88,13 @@ fn part(key: &HashKey) -> Option<KeyPart> {
         HashKey::Cookie(name) => Some(KeyPart::Cookie(name.as_str().into())),
         _ => None,
     }
+}
+
+/// What of a route changes what is asked and what is given.
+pub(super) fn stamp(route: &RoutePlan) -> u64 {
+    let pools: Vec<_> = route.action.ways().iter().map(|way| way.pool).collect();
+    let edits = (&route.request_edits, &route.response_edits, &route.guard);
+    hash_key::hash(format!("{pools:?} {:?} {edits:?}", route.path_edit).as_bytes())
 }
 
 pub(super) fn compress(config: &Config, site: &Site, route: &Route) -> Option<CompressPlan> {

@@ -157,7 +157,7 @@ fn build_route(
     live: &Live,
 ) -> Result<RoutePlan, String> {
     let headers = route.headers.under(&site.headers);
-    Ok(RoutePlan {
+    let mut plan = RoutePlan {
         name: route.name.value.clone(),
         slot: live
             .registry
@@ -201,7 +201,12 @@ fn build_route(
         }),
         cache: cache::cache(config, site, route, stores),
         compress: cache::compress(config, site, route),
-    })
+    };
+    let stamp = cache::stamp(&plan);
+    if let Some(cache) = &mut plan.cache {
+        cache.stamp = stamp;
+    }
+    Ok(plan)
 }
 
 fn path_rule(path: &PathMatch) -> Result<PathRule, String> {

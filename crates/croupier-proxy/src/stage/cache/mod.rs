@@ -8,7 +8,6 @@
 mod conclude;
 mod fill;
 pub(crate) mod key;
-mod lines;
 mod purge;
 mod tell;
 mod wait;
@@ -61,11 +60,13 @@ const ROUNDS_MAX: u32 = 3;
 /// Looks for an answer that is held.
 pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result<Looked, Fault> {
     let installed = Rc::clone(&x.installed);
-    let rule = x.route.and_then(|id| installed.plan.route(id).cache.as_ref());
+    let rule = x
+        .route
+        .and_then(|id| installed.plan.route(id).cache.as_ref());
     let Some(rule) = rule else {
         return Ok(Looked::Ask(Ticket::Skip));
     };
-    if let Some(answer) = purge::run(x, rule)? {
+    if let Some(answer) = purge::run(x, rule) {
         return Ok(Looked::Answer(answer));
     }
     let asked = Asked::of(&x.incoming.head.fields);
@@ -152,9 +153,11 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
         Found::Nothing => None,
     };
     if asked.wishes(Wish::ONLY_IF_CACHED) {
-        return Err(Code::CacheOnly.into());
+        return Err(Code::ProxyCacheAbsent.into());
     }
-    let because = held.as_ref().map_or(Because::Absent, |(_, because)| *because);
+    let because = held
+        .as_ref()
+        .map_or(Because::Absent, |(_, because)| *because);
     let held = held.map(|(object, _)| object);
     let Some(claim) = claim_of(x, rule) else {
         // A part, or no more than the head: nothing to keep, whatever comes.
@@ -242,7 +245,7 @@ fn stands_aside(x: &Exchange, rule: &CachePlan, asked: &Asked) -> Option<Aside> 
     if asked.wishes(Wish::NO_STORE) {
         return aside(Because::AskedNoStore, Ticket::Skip);
     }
-    if rule.is_bypassed_by(fields) {
+    if rule.bypass(fields).is_some() {
         return aside(Because::BypassCookie, Ticket::Skip);
     }
     None
