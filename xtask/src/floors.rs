@@ -57,7 +57,7 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 34] = [
+const DEPENDENCIES: [(&str, Names); 36] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
@@ -77,6 +77,7 @@ const DEPENDENCIES: [(&str, Names); 34] = [
             "croupier-control",
         ],
     ),
+    ("flate2", &["croupier-coding"]),
     (
         "foldhash",
         &["croupier-telemetry", "croupier-cache", "croupier-proxy"],
@@ -139,6 +140,7 @@ const DEPENDENCIES: [(&str, Names); 34] = [
     ("webpki", &["croupier-net"]),
     ("webpki-roots", &["croupier-net"]),
     ("x509-parser", &["croupier-net"]),
+    ("zstd-safe", &["croupier-coding"]),
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
