@@ -57,13 +57,16 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 36] = [
+const DEPENDENCIES: [(&str, Names); 38] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
+    ("base64", &["croupier-coding"]),
+    // Who makes and undoes codings, and nobody else: docs/decisions/0031.
+    ("brotli", &["croupier-coding"]),
     (
         "bytes",
-        &["croupier-cache", "croupier-net", "croupier-control"],
+        &["croupier-cache", "croupier-net", "croupier-proxy", "croupier-control"],
     ),
     ("clap", &["croupier"]),
     // Checksums of what lies on disk: docs/decisions/0030.
@@ -122,7 +125,12 @@ const DEPENDENCIES: [(&str, Names); 36] = [
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
-        &["croupier-config", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-config",
+            "croupier-proxy",
+            "croupier-control",
+            "croupier",
+        ],
     ),
     ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),

@@ -18,14 +18,14 @@ fn places(reader: &mut Reader, config: &Config) {
     let disks: Vec<_> = config
         .stores
         .iter()
-        .filter_map(|store| Some((store, store.disk.as_ref()?)))
+        .filter_map(|store| store.disk.as_ref())
         .collect();
-    for (index, (store, disk)) in disks.iter().enumerate() {
-        let other = disks[..index].iter().find(|(_, other)| {
+    for (index, disk) in disks.iter().enumerate() {
+        let other = disks[..index].iter().find(|other| {
             let (a, b) = (&disk.path.value, &other.path.value);
             a.starts_with(b) || b.starts_with(a)
         });
-        let Some((_, other)) = other else { continue };
+        let Some(other) = other else { continue };
         let message = if disk.path.value == other.path.value {
             format!(
                 "`{}` is the directory of another store",
@@ -40,10 +40,7 @@ fn places(reader: &mut Reader, config: &Config) {
         reader.note(
             Diagnostic::error(codes::STORE, disk.path.span, message)
                 .and(other.path.span, "the other one")
-                .help(format!(
-                    "give each its own, such as `/var/cache/croupier/{}`",
-                    store.name.value
-                )),
+                .help("give each a directory of its own, beside the other's"),
         );
     }
 }
@@ -85,7 +82,6 @@ fn written(config: &Config) -> impl Iterator<Item = &CacheEdits> {
 
 /// Warnings, of a config without errors.
 pub(crate) fn odd(reader: &mut Reader, config: &Config) {
-    unused(reader, config);
     let defined = config.stores.iter().find(|store| !is_implicit(store));
     let implicit = config.stores.iter().find(|store| is_implicit(store));
     if let (Some(defined), Some(implicit)) = (defined, implicit) {
@@ -98,6 +94,8 @@ pub(crate) fn odd(reader: &mut Reader, config: &Config) {
                     "write `store = \"{name}\"`, or define `[cache.default]` to mean it"
                 )),
         );
+    } else {
+        unused(reader, config);
     }
     for edits in written(config) {
         let ignores_all = edits

@@ -33,6 +33,8 @@ impl CacheStore {
     pub const IMPLICIT_MEMORY: u64 = 64 << 20;
     /// The size of a slice when nothing else is written, bytes.
     pub const SLICE: u64 = 1 << 20;
+    /// No answer in memory is larger than one part of so many: a few large ones must not drive out the others.
+    pub const MEMORY_PARTS: u64 = 16;
     /// The largest body of a store with a disk when nothing else is written, bytes.
     const MAX_OBJECT_ON_DISK: u64 = 1 << 30;
 
@@ -40,7 +42,7 @@ impl CacheStore {
     pub(crate) fn max_object(memory: u64, disk: Option<&CacheDisk>) -> u64 {
         match disk {
             Some(disk) => Self::MAX_OBJECT_ON_DISK.min(disk.size),
-            None => memory / 16,
+            None => memory / Self::MEMORY_PARTS,
         }
     }
 

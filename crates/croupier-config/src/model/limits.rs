@@ -227,8 +227,6 @@ table! {
         "Exchanges of one HTTP/2 connection that broke its rules before it is closed";
     h2_control_frames: usize = Count Amount::Count(1000), 10..=MAX_COUNT, NONE,
         "Frames of one HTTP/2 connection in ten seconds that carry nothing of a message: PING, SETTINGS, PRIORITY, RST_STREAM, empty ones";
-    cache_variants: usize = Count Amount::Count(64), 1..=1024, NONE,
-        "Answers that are kept of one URL and differ by what `Vary` names: the oldest makes room";
     idle_per_server: usize = Count Amount::Count(1024), 0..=100_000, NONE,
         "Idle connections kept for each worker and server: as many as requests of many HTTP/2 clients may need at once; `origin_idle` ends them soon";
 }
@@ -369,7 +367,7 @@ mod tests {
             shown.join(" "),
             "10s 1m 30s 30s 2s 30s 1m 1h off 10s 5s 3s \
              32KiB 8KiB 100 16KiB 8KiB 32 256B 64KiB 200 32 off 64KiB auto auto auto \
-             100 100000 1MiB 256KiB 100 1000 64 1024"
+             100 100000 1MiB 256KiB 100 1000 1024"
         );
         assert_eq!(Timeouts::default().exchange, Timeout::Off);
         assert_eq!(Limits::default().head_bytes, 32 << 10);

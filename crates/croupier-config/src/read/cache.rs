@@ -95,7 +95,7 @@ impl StoreBook {
         let names: Vec<&str> = known().take(8).collect();
         let diagnostic = if name.value == CacheStore::IMPLICIT {
             diagnostic.help(
-                "write `cache = true` for the store that needs no table, or define `[cache.default]`",
+                "it needs no name: write `cache = true`, or leave out `store`; or define `[cache.default]`",
             )
         } else if let Some(near) = nearest(name.value, known())
             && let Some(id) = self.names.get(near)
@@ -140,23 +140,29 @@ fn store(reader: &mut Reader, table: &Fields<'_>, name: Spanned<&str>) -> CacheS
         }
         Some(slice)
     });
-    let room = disk.as_ref().map_or(memory, |disk| disk.size);
+    let room = disk
+        .as_ref()
+        .map_or(memory / CacheStore::MEMORY_PARTS, |disk| disk.size);
     let max_object = table.get("max_object").and_then(|field| {
         let size = size_in(reader, &field, OBJECT_MIN, SIZE_MAX)?;
         // With a disk that was not understood, nobody knows the room.
         let is_known = disk.is_some() == written_disk.is_some();
         if size > room && is_known {
-            let place = if disk.is_some() { "disk" } else { "memory" };
-            let message = format!(
-                "an answer of `{}` does not fit into a {place} of `{}`",
-                Amount::Size(size),
-                Amount::Size(room)
-            );
-            let help = match disk {
-                Some(_) => format!("write `\"{}\"` or less", Amount::Size(room)),
-                None => format!(
-                    "write `\"{}\"` or less, or give the store a `disk`",
-                    Amount::Size(room)
+            let room = Amount::Size(room);
+            let (message, help) = match &disk {
+                Some(_) => (
+                    format!(
+                        "an answer of `{}` does not fit into a disk of `{room}`",
+                        Amount::Size(size)
+                    ),
+                    format!("write `\"{room}\"` or less"),
+                ),
+                None => (
+                    format!(
+                        "memory of `{}` keeps answers of up to `{room}`: one large answer must not drive out the others",
+                        Amount::Size(memory)
+                    ),
+                    format!("write `\"{room}\"` or less, more `memory`, or give the store a `disk`"),
                 ),
             };
             reader.note(Diagnostic::error(codes::STORE, field.node.span, message).help(help));

@@ -190,6 +190,9 @@ impl<'a> Fields<'a> {
     /// The top-level table that has the key, when this one has not.
     fn home_of(&self, name: &str) -> Option<String> {
         use crate::keys::{LIMITS, POOL, ROOT, ROUTE, SERVER_TABLE, SITE, TIMEOUTS};
+        if name == "cache" {
+            return Some("a site or route; a store is `[cache.NAME]`".into());
+        }
         if ROOT.key(name).is_some() {
             return Some("the top level, before the first header".into());
         }
