@@ -250,7 +250,7 @@ async fn start(
     workers.listen(sockets).await;
     found.tell();
     let cells = live.registry.worker();
-    let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
+    let admin = admin::Doors::open(&config, &live, &plan, &logs, &reloads).await?;
     let checks = Checks::start(&live, &plan);
     Ok(Control {
         source: path,

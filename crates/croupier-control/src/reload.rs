@@ -98,6 +98,7 @@ async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
     control.live.retire_all_but(plan.servers());
     plan.adopt(control.live.now_ms());
     control.checks.adopt(&plan);
+    control.admin.adopt(&plan);
     control.plan = plan;
     control.live.release();
 }

@@ -1,7 +1,7 @@
 //! Numbers of pools and servers that are true now, for the metrics page.
 
 use croupier_proxy::{
-    Live,
+    Live, Plan,
     live::{LivePool, Rank, Server, State, certs::Shown},
 };
 use croupier_telemetry::{Metric, Sample};
@@ -26,6 +26,28 @@ pub(super) fn of_certificates(live: &Live) -> Vec<Sample> {
         Sample::new(Metric::CertificateExpiry, &[&site, source], count(end))
     });
     samples.collect()
+}
+
+/// What the stores of the cache hold, and what became of answers.
+pub(super) fn of_stores(plan: &Plan) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for store in &plan.stores {
+        let name = store.name();
+        let counts = store.counts();
+        let (used, _) = store.used();
+        let mut say = |metric, number| {
+            samples.push(Sample::new(metric, &[name, "memory"], count(number)));
+        };
+        say(Metric::CacheObjects, counts.objects);
+        say(Metric::CacheBytes, used);
+        say(Metric::CacheStored, counts.stored);
+        say(Metric::CacheEvictions, counts.evicted);
+        for (reason, refused) in store.refusals_by_reason() {
+            let labels = [name, reason];
+            samples.push(Sample::new(Metric::CacheRefused, &labels, count(refused)));
+        }
+    }
+    samples
 }
 
 fn of_server(server: &Server, samples: &mut Vec<Sample>) {

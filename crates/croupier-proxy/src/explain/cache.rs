@@ -170,10 +170,7 @@ pub(super) fn coded(rule: &CompressPlan, incoming: &Incoming) -> String {
         }
         Chosen::Identity | Chosen::Nothing => {
             let codings: Vec<&str> = rule.codings.iter().map(|coding| coding.as_str()).collect();
-            format!(
-                "none: the request accepts none of {}",
-                codings.join(", ")
-            )
+            format!("none: the request accepts none of {}", codings.join(", "))
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod deal;
+mod wanted;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -28,6 +29,7 @@ use crate::{
 
 pub use cache::Cached;
 pub use deal::{Shares, Told};
+pub use wanted::{Extent, Wanted, wanted};
 
 /// A request to be explained.
 #[derive(Clone, Debug)]
