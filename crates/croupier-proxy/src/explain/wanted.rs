@@ -64,7 +64,7 @@ pub fn wanted(plan: &Plan, url: &str, extent: Extent) -> Result<Vec<Wanted>, Str
         if queries.is_empty() {
             let query: Option<Box<str>> = target.query().map(Box::from);
             let stores = plan.stores.iter();
-            queries.extend(stores.map(|store| (Arc::clone(store), query.clone())));
+            queries.extend(stores.map(|plan| (Arc::clone(&plan.store), query.clone())));
         }
         for authority in authorities(scheme, &target) {
             for (store, query) in &queries {

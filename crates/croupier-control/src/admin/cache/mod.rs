@@ -14,6 +14,7 @@ use croupier_cache::store::{How, Purged, Which};
 use croupier_proxy::{
     Plan,
     explain::{Extent, Wanted, wanted},
+    plan::cache::StorePlan,
 };
 use serde_json::{Value, json};
 
@@ -58,8 +59,8 @@ fn now_ms() -> u64 {
 
 /// All stores, or the one that is asked for.
 fn everywhere(plan: &Plan, question: &Question, which: &Which) -> Result<Vec<Wanted>, String> {
-    let all = plan.stores.iter().map(|store| Wanted {
-        store: Arc::clone(store),
+    let all = plan.stores.iter().map(|plan| Wanted {
+        store: Arc::clone(&plan.store),
         which: which.clone(),
     });
     of_store(plan, question, all.collect())
@@ -70,7 +71,7 @@ fn of_store(plan: &Plan, question: &Question, mut all: Vec<Wanted>) -> Result<Ve
     let Some(name) = question.get("store") else {
         return Ok(all);
     };
-    let names: Vec<&str> = plan.stores.iter().map(|store| store.name()).collect();
+    let names: Vec<&str> = plan.stores.iter().map(|plan| plan.store.name()).collect();
     if !names.contains(&name) {
         let known = match names.as_slice() {
             [] => "the running config has none: write `cache = true` in a route".to_owned(),
@@ -106,8 +107,13 @@ fn meant(plan: &Plan, question: &Question) -> Result<Vec<Wanted>, String> {
 }
 
 fn totals(plan: &Plan, question: &Question) -> Result<Value, String> {
-    let all = everywhere(plan, question, &Which::All)?;
-    let stores: Vec<Value> = all.iter().map(|one| tell::store(&one.store)).collect();
+    let asked = everywhere(plan, question, &Which::All)?;
+    let is_asked = |store: &StorePlan| {
+        let same = |one: &Wanted| Arc::ptr_eq(&one.store, &store.store);
+        asked.iter().any(same)
+    };
+    let stores = plan.stores.iter().filter(|store| is_asked(store));
+    let stores: Vec<Value> = stores.map(tell::store).collect();
     Ok(json!({ "stores": stores }))
 }
 

@@ -1,10 +1,12 @@
 //! Stores and objects as JSON.
 
 use croupier_cache::store::{Counts, Item, Refusal, Store, list::Tier};
+use croupier_proxy::plan::cache::StorePlan;
 use serde_json::{Value, json};
 
 /// Numbers of a store.
-pub(super) fn store(store: &Store) -> Value {
+pub(super) fn store(plan: &StorePlan) -> Value {
+    let store = &plan.store;
     let counts = store.counts();
     let (used, _) = store.used();
     let refused = store.refusals_by_reason().into_iter();
@@ -23,13 +25,32 @@ pub(super) fn store(store: &Store) -> Value {
             "bytes": used,
             "objects": counts.objects,
         },
-        "disk": Value::Null,
+        "disk": disk(plan),
         "hits": counts.hits,
         "misses": counts.misses,
         "stored": counts.stored,
         "evicted": counts.evicted,
         "refused": refused,
         "sites": sites,
+    })
+}
+
+fn disk(plan: &StorePlan) -> Value {
+    let Some((path, size)) = &plan.place else {
+        return Value::Null;
+    };
+    let counts = plan.disk.as_ref().map(|disk| disk.counts());
+    let numbers = counts.unwrap_or_default();
+    json!({
+        "path": path.display().to_string(),
+        "size": size,
+        "usable": counts.is_some(),
+        "objects": numbers.objects,
+        "bytes": numbers.file_bytes,
+        "queued": numbers.queued,
+        "resting": numbers.resting > 0,
+        "dropped": numbers.dropped,
+        "errors": numbers.write_errors + numbers.read_errors + numbers.checksum_failures,
     })
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use croupier_cache::{
     rules::policy::{Cookies, Heuristic, Policy},
-    store::{Settings, Store},
+    store::Settings,
 };
 use croupier_config::{
     Config,
@@ -15,20 +15,28 @@ use crate::{
     live::Live,
     plan::{
         RoutePlan, TrustedPeers,
-        cache::{CachePlan, CompressPlan, KeyPart, KeyRules},
+        cache::{CachePlan, CompressPlan, KeyPart, KeyRules, StorePlan},
     },
     pool::hash_key,
 };
 
 /// The stores of the config, in its order.
-pub(super) fn stores(config: &Config, live: &Live) -> Vec<Arc<Store>> {
+pub(super) fn stores(config: &Config, live: &Live) -> Vec<StorePlan> {
     (config.stores.iter())
-        .map(|written| live.stores.store(&settings(written)))
+        .map(|written| {
+            let place = written.disk.as_ref();
+            let place = place.map(|disk| (disk.path.value.clone(), disk.size));
+            StorePlan {
+                store: live.stores.store(&settings(written)),
+                disk: (place.as_ref()).and_then(|(path, _)| live.stores.disk(path)),
+                place,
+            }
+        })
         .collect()
 }
 
 /// What the config says of a store.
-pub(crate) fn settings(written: &CacheStore) -> Settings {
+fn settings(written: &CacheStore) -> Settings {
     Settings {
         name: written.name.value.clone(),
         memory: written.memory,
@@ -40,10 +48,10 @@ pub(super) fn cache(
     config: &Config,
     site: &Site,
     route: &Route,
-    stores: &[Arc<Store>],
+    stores: &[StorePlan],
 ) -> Option<CachePlan> {
     let cache = config.cache_of(site, route)?;
-    let store = stores.get(cache.store.0)?;
+    let store = &stores.get(cache.store.0)?.store;
     let written = config.store(cache.store);
     Some(CachePlan {
         store: Arc::clone(store),
