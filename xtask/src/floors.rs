@@ -66,7 +66,12 @@ const DEPENDENCIES: [(&str, Names); 38] = [
     ("brotli", &["croupier-coding"]),
     (
         "bytes",
-        &["croupier-cache", "croupier-net", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-cache",
+            "croupier-net",
+            "croupier-proxy",
+            "croupier-control",
+        ],
     ),
     ("clap", &["croupier"]),
     // Checksums of what lies on disk: docs/decisions/0030.
