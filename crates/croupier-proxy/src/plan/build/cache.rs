@@ -99,8 +99,10 @@ fn part(key: &HashKey) -> Option<KeyPart> {
 }
 
 /// What of a route changes what is asked and what is given.
-pub(super) fn stamp(route: &RoutePlan) -> u64 {
-    let pools: Vec<_> = route.action.ways().iter().map(|way| way.pool).collect();
+pub(super) fn stamp(config: &Config, route: &RoutePlan) -> u64 {
+    // By their names: what is on disk outlives their order.
+    let pools = (route.action.ways().iter()).map(|way| config.pool(way.pool).name.as_str());
+    let pools: Vec<&str> = pools.collect();
     let edits = (&route.request_edits, &route.response_edits, &route.guard);
     hash_key::hash(format!("{pools:?} {:?} {edits:?}", route.path_edit).as_bytes())
 }

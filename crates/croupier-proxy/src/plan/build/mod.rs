@@ -201,7 +201,7 @@ fn build_route(
         cache: cache::cache(config, site, route, stores),
         compress: cache::compress(config, site, route),
     };
-    let stamp = cache::stamp(&plan);
+    let stamp = cache::stamp(config, &plan);
     if let Some(cache) = &mut plan.cache {
         cache.stamp = stamp;
     }
