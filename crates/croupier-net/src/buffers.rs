@@ -210,6 +210,11 @@ impl Buffer {
         }
     }
 
+    /// Do the first `count` bytes fill half of the block, and is nothing else in it?
+    pub(crate) fn is_worth_giving(&self, count: usize) -> bool {
+        count == self.len() && count > 0 && count >= self.block.len() / 2
+    }
+
     /// Gives the block back when it holds nothing.
     pub fn release(&mut self, spare: &Buffers) {
         if self.is_empty() && !self.block.is_empty() {

@@ -7,7 +7,7 @@ use std::{
 
 use croupier_http::{RequestHead, ResponseHead};
 
-use crate::{buffers::Buffers, splice::Pipes, timers::Timers};
+use crate::{buffers::Buffers, h2::piece::Piece, splice::Pipes, timers::Timers};
 
 /// Heads a worker keeps for later use, and the largest that is worth keeping, bytes.
 const HEADS_KEPT: usize = 128;
@@ -28,6 +28,8 @@ pub struct Local {
     pub origin_traffic: Traffic,
     /// Values of heads on their way to HTTP/2 peers: many share one block.
     pub(crate) text: RefCell<bytes::BytesMut>,
+    /// Body bytes that the HTTP/2 library writes at this moment, where they lie.
+    pub(crate) shown: RefCell<Option<Piece>>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
     draining: Cell<bool>,

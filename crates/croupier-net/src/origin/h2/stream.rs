@@ -29,7 +29,7 @@ use crate::{
         fields::{read_lines, read_trailers, write_trailers},
     },
     origin::h1::{OriginLimits, RequestLine},
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     tunnel,
 };
 
@@ -335,6 +335,12 @@ impl Source for Stream {
 
     fn consume(&mut self, count: usize) {
         self.took(count);
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        let part = self.part.clone();
+        self.took(part.len());
+        Some(Given::Bytes(part))
     }
 
     fn trailers(&mut self) -> Option<Fields> {
