@@ -267,3 +267,6 @@ impl AsyncWrite for H2Io {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

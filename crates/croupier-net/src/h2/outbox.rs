@@ -131,3 +131,125 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{rc::Rc, task::Poll};
+
+    use super::{FULL, Outbox, SLICES_MAX};
+    use crate::{
+        buffers::{Buffer, Size},
+        h2::piece::Piece,
+        local::Local,
+        side::Given,
+    };
+
+    /// A piece in a block of the worker's.
+    fn piece(local: &Rc<Local>, bytes: &[u8]) -> Piece {
+        let mut block = Buffer::default();
+        block.room(Size::Page, &local.buffers)[..bytes.len()].copy_from_slice(bytes);
+        block.filled(bytes.len());
+        Piece::given(Given::Block(block), local)
+    }
+
+    /// One write of at most `most` bytes.
+    fn write(outbox: &mut Outbox, local: &Local, most: usize, into: &mut Vec<u8>) -> usize {
+        let polled = outbox.poll_write(&local.buffers, |slices| {
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            let count = all.len().min(most);
+            into.extend_from_slice(&all[..count]);
+            Poll::Ready(Ok(count))
+        });
+        match polled {
+            Poll::Ready(Ok(count)) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn fill(outbox: &mut Outbox, local: &Rc<Local>) -> Vec<u8> {
+        let mut expected = Vec::new();
+        for round in 0..5_u8 {
+            outbox.push(&[b'a' + round; 3], &local.buffers);
+            outbox.push_piece(piece(local, &[b'A' + round; 7]));
+            expected.extend([b'a' + round; 3]);
+            expected.extend([b'A' + round; 7]);
+        }
+        outbox.push(b"end", &local.buffers);
+        expected.extend(b"end");
+        expected
+    }
+
+    #[test]
+    fn what_was_put_in_leaves_in_order_however_it_is_taken() {
+        let local = Rc::<Local>::default();
+        for most in 1..60 {
+            let (mut outbox, mut written) = (Outbox::default(), Vec::new());
+            let expected = fill(&mut outbox, &local);
+            assert!(outbox.holds_memory());
+            while !outbox.is_empty() {
+                assert!(write(&mut outbox, &local, most, &mut written) > 0);
+            }
+            assert!(written == expected, "{most}");
+            assert!(!outbox.holds_memory());
+        }
+    }
+
+    #[test]
+    fn everything_leaves_in_one_write() {
+        let local = Rc::<Local>::default();
+        let (mut outbox, mut written) = (Outbox::default(), Vec::new());
+        let expected = fill(&mut outbox, &local);
+        write(&mut outbox, &local, usize::MAX, &mut written);
+        assert!(outbox.is_empty() && written == expected);
+    }
+
+    #[test]
+    fn a_block_goes_back_when_its_last_byte_has_left() {
+        let local = Rc::<Local>::default();
+        let mut outbox = Outbox::default();
+        outbox.push_piece(piece(&local, &[1; 100]));
+        assert_eq!(local.buffers.spare(Size::Page), 0);
+        write(&mut outbox, &local, 99, &mut Vec::new());
+        assert_eq!(local.buffers.spare(Size::Page), 0);
+        write(&mut outbox, &local, 1, &mut Vec::new());
+        assert_eq!(local.buffers.spare(Size::Page), 1);
+    }
+
+    #[test]
+    fn more_pieces_than_one_call_takes_leave_in_several() {
+        let local = Rc::<Local>::default();
+        let (mut outbox, mut written, mut expected) = (Outbox::default(), Vec::new(), Vec::new());
+        for round in 0..100_u8 {
+            outbox.push_piece(piece(&local, &[round; 5]));
+            outbox.push(&[round], &local.buffers);
+            expected.extend([round; 6]);
+        }
+        let mut writes = 0;
+        while !outbox.is_empty() {
+            write(&mut outbox, &local, usize::MAX, &mut written);
+            writes += 1;
+        }
+        assert!(written == expected);
+        assert_eq!(writes, 200 / SLICES_MAX + 1);
+    }
+
+    #[test]
+    fn one_that_is_never_empty_does_not_keep_what_has_left() {
+        let local = Rc::<Local>::default();
+        let (mut outbox, mut written, mut expected) = (Outbox::default(), Vec::new(), Vec::new());
+        for round in 0..1000_u32 {
+            let bytes = round.to_be_bytes().repeat(250);
+            outbox.push(&bytes, &local.buffers);
+            outbox.push_piece(piece(&local, b"piece"));
+            expected.extend(&bytes);
+            expected.extend(b"piece");
+            write(&mut outbox, &local, 1004, &mut written);
+            assert!(!outbox.is_empty());
+            assert!(outbox.text.len() <= FULL);
+        }
+        while !outbox.is_empty() {
+            write(&mut outbox, &local, usize::MAX, &mut written);
+        }
+        assert!(written == expected);
+    }
+}

@@ -412,7 +412,7 @@ impl Sink for Stream {
         let Some(trailers) = trailers else {
             return Poll::Ready(self.give(Piece::empty(), true));
         };
-        let lines = fields::write_trailers(trailers, &mut self.local.text.borrow_mut());
+        let lines = fields::write_trailers(trailers);
         let Some(sending) = &mut self.sending else {
             return Poll::Ready(Err(NetError::Closed));
         };
