@@ -1,7 +1,7 @@
 //! Heads in the library's form and in ours. What the library lets pass and HTTP does not is
 //! refused here (RFC 9113 section 8.2); what is left is judged by the same rules as HTTP/1.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use croupier_http::{
     BodyLen, Fields, Framed, Name, RequestHead, Version,
     h1::{
@@ -180,10 +180,18 @@ pub(crate) struct Text {
     /// Values lie here, those of one head side by side.
     block: BytesMut,
     /// Each at its place in the head.
-    said: Vec<Option<(HeaderName, HeaderValue)>>,
+    said: Vec<Option<Said>>,
 }
 
-/// So many lines are remembered, and values of up to so many bytes: each keeps a block of text.
+/// A line, and its name as it was written.
+#[derive(Clone, Debug)]
+struct Said {
+    written: Bytes,
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+/// So many lines are remembered, of up to so many bytes: each keeps a block of text.
 const SAID_MAX: usize = 32;
 const SAID_BYTES: usize = 128;
 
@@ -196,17 +204,24 @@ impl Text {
         name: &[u8],
         value: &[u8],
     ) -> Option<(HeaderName, HeaderValue)> {
-        if let Some(Some((known, same))) = self.said.get(place)
-            && same.as_bytes() == value
-            && known.as_str().as_bytes().eq_ignore_ascii_case(name)
+        if let Some(Some(said)) = self.said.get(place)
+            && said.value.as_bytes() == value
+            && said.written == name
         {
-            return Some((known.clone(), same.clone()));
+            return Some((said.name.clone(), said.value.clone()));
         }
         let line = line(name, value, &mut self.block)?;
-        let is_kept = value.len() <= SAID_BYTES && !is_secret(&line.0);
+        let is_kept = name.len() + value.len() <= SAID_BYTES && !is_secret(&line.0);
         if place < SAID_MAX && (is_kept || self.said.len() > place) {
             self.said.resize(self.said.len().max(place + 1), None);
-            self.said[place] = is_kept.then(|| line.clone());
+            self.said[place] = is_kept.then(|| {
+                self.block.extend_from_slice(name);
+                Said {
+                    written: self.block.split().freeze(),
+                    name: line.0.clone(),
+                    value: line.1.clone(),
+                }
+            });
         }
         Some(line)
     }

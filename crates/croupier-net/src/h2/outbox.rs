@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Buf as _;
 
-use super::piece::Piece;
+use super::piece::{COPIED_BYTES, Piece};
 use crate::buffers::Buffers;
 
 /// So much waits before it is written in the midst of a turn.
@@ -51,6 +51,10 @@ impl Outbox {
             self.text = spare.lend_output();
         } else if self.written >= FULL / 2 {
             self.forget_written();
+        }
+        if bytes.len() >= COPIED_BYTES && self.text.capacity() < FULL {
+            // Once, instead of moving it all a few times.
+            self.text.reserve(FULL + bytes.len());
         }
         self.text.extend_from_slice(bytes);
         self.len += bytes.len();
