@@ -117,8 +117,6 @@ impl Below {
             ready!(self.poll_send(cx))?;
         }
         let mut outbox = self.outbox.borrow_mut();
-        // TLS makes a record of every piece, and sends few of them at once: there a copy is cheaper.
-        let shown = shown.filter(|_| self.io.borrow().is_plain());
         for bytes in pieces {
             match shown.as_ref().and_then(|shown| shown.part(bytes)) {
                 Some(piece) => outbox.push_piece(piece),
