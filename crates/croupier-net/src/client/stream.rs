@@ -303,6 +303,14 @@ impl Sink for ClientStream {
         each!(self, H1(conn) => conn.wire.poll_send(cx, data), H2(stream) => stream.poll_send(cx, data), Nobody(nobody) => nobody.poll_take(cx, data))
     }
 
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+    ) -> Poll<Result<usize, NetError>> {
+        each!(self, H1(conn) => conn.wire.poll_take(cx, source), H2(stream) => stream.poll_take(cx, source))
+    }
+
     fn poll_finish(
         &mut self,
         cx: &mut Context<'_>,

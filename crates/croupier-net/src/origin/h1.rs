@@ -23,7 +23,7 @@ use crate::{
     error::NetError,
     h2::H2Limits,
     local::Local,
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     timers::Tick,
     transport::Transport,
     tunnel,
@@ -284,6 +284,10 @@ impl Source for OriginConn {
 
     fn consume(&mut self, count: usize) {
         self.wire.consume(count);
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        self.wire.give_up()
     }
 
     fn trailers(&mut self) -> Option<Fields> {

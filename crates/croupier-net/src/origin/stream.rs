@@ -16,7 +16,7 @@ use super::{
 use crate::{
     buffers::Buffer,
     error::NetError,
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     tunnel,
 };
 
@@ -132,6 +132,10 @@ impl Source for OriginStream {
 
     fn consume(&mut self, count: usize) {
         each!(self, end => end.consume(count));
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        each!(self, end => end.give_up())
     }
 
     fn trailers(&mut self) -> Option<Fields> {

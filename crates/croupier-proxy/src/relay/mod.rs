@@ -144,9 +144,8 @@ impl Pump {
                 self.state = State::Finishing;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Ok(_)) => match sink.poll_send(cx, source.data()) {
+            Poll::Ready(Ok(_)) => match sink.poll_take(cx, source) {
                 Poll::Ready(Ok(count)) => {
-                    source.consume(count);
                     self.moved += count as u64;
                     Poll::Ready(Ok(()))
                 }
