@@ -82,6 +82,12 @@ pub trait Sink {
     /// Sends what is still in a buffer.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>>;
 
+    /// May [`Sink::raw`] give a socket for this body, once everything before it has gone? Where
+    /// not, nobody flushes for it.
+    fn can_be_raw(&self) -> bool {
+        true
+    }
+
     /// The socket, when body bytes may be moved to it as they are and nothing waits before them.
     fn raw(&mut self) -> Option<&TcpStream>;
 

@@ -323,6 +323,10 @@ impl Sink for ClientStream {
         each!(self, H1(conn) => conn.wire.poll_flush(cx), H2(stream) => stream.poll_flush(cx), Nobody(_) => Poll::Ready(Ok(())))
     }
 
+    fn can_be_raw(&self) -> bool {
+        each!(self, H1(conn) => conn.wire.can_be_raw(), H2(stream) => stream.can_be_raw())
+    }
+
     fn raw(&mut self) -> Option<&TcpStream> {
         each!(self, H1(conn) => Sink::raw(&mut conn.wire), H2(stream) => Sink::raw(&mut **stream), Nobody(_) => None)
     }

@@ -320,6 +320,10 @@ impl Sink for OriginConn {
         self.wire.poll_flush(cx)
     }
 
+    fn can_be_raw(&self) -> bool {
+        self.wire.can_be_raw()
+    }
+
     fn raw(&mut self) -> Option<&TcpStream> {
         Sink::raw(&mut self.wire)
     }

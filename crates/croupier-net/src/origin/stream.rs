@@ -168,6 +168,10 @@ impl Sink for OriginStream {
         each!(self, end => end.poll_flush(cx))
     }
 
+    fn can_be_raw(&self) -> bool {
+        each!(self, end => end.can_be_raw())
+    }
+
     fn raw(&mut self) -> Option<&TcpStream> {
         each!(self, end => Sink::raw(&mut **end))
     }

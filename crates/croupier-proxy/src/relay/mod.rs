@@ -104,7 +104,7 @@ impl Pump {
             }
             match self.state {
                 State::Streaming => {
-                    if self.pipe.is_some() || source.raw().is_some() {
+                    if self.pipe.is_some() || sink.can_be_raw() && source.raw().is_some() {
                         match self.poll_spliced(cx, source, sink, pipes) {
                             Poll::Ready(Ok(Spliced::Yes)) => continue,
                             Poll::Ready(Ok(Spliced::NotPossible)) => {}

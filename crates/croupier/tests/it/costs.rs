@@ -11,12 +11,16 @@ use std::{
 };
 
 use croupier_testkit::{
+    Authority, TlsClient,
     h2::{self, setting},
     wait_until,
     wire::{difference, pattern},
 };
 
-use crate::prelude::{Client, Origin, Proxy, Reply, start};
+use crate::{
+    prelude::{Client, Origin, Proxy, Reply, start},
+    tls_sites::house,
+};
 
 const REQUESTS: u32 = 400;
 
@@ -183,5 +187,81 @@ fn a_large_answer_over_http2_leaves_in_one_write() {
     for call in ["mmap", "madvise"] {
         let calls = count(&report, call);
         assert!(calls <= 10, "{calls} times `{call}`: blocks are not reused");
+    }
+}
+
+/// A proxy like [`single`] that its client reaches over TLS.
+fn single_over_tls(origin: &Origin) -> (Proxy, Client) {
+    let authority = Authority::new("Tables");
+    let a = authority.issue(&["a.example"]);
+    let proxy = house(&authority, &[("a", &a)]).start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n\
+         [site.\"a.example\"]\ntls = {{ certificate = \"a.pem\" }}\nproxy = \"{}\"\n",
+        origin.address()
+    ));
+    let tls = TlsClient::trusting(&authority).alpn(&["http/1.1"]);
+    let client = tls.connect(proxy.address(), "a.example");
+    (proxy, client)
+}
+
+#[test]
+fn a_warm_request_over_tls_costs_no_more_calls_than_one_without() {
+    if is_blind() {
+        return;
+    }
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(|_| Reply::ok("a small answer"));
+    let (proxy, mut client) = single_over_tls(&origin);
+    for _ in 0..50 {
+        assert_eq!(client.get("/warm").status, 200);
+    }
+    let report = traced(&proxy, || {
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/counted").status, 200);
+        }
+    });
+    let (requests, reads, writes) = (
+        REQUESTS as usize,
+        count(&report, "recvfrom") + count(&report, "read"),
+        writes(&report),
+    );
+    assert!(reads >= 2 * requests, "the count itself works: {reads}");
+    for calls in [reads, writes] {
+        assert!(
+            calls <= 2 * requests + 10,
+            "{reads} reads and {writes} writes for {requests} requests"
+        );
+    }
+}
+
+#[test]
+fn a_large_answer_over_tls_moves_in_large_pieces() {
+    const ANSWERS: usize = 40;
+    if is_blind() {
+        return;
+    }
+    let body = pattern(1 << 20);
+    let sent = body.clone();
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(move |_| Reply::ok(&sent));
+    let (proxy, mut client) = single_over_tls(&origin);
+    for _ in 0..5 {
+        assert_eq!(difference(&client.get("/warm").body, &body), None);
+    }
+    let report = traced(&proxy, || {
+        for _ in 0..ANSWERS {
+            assert_eq!(client.get("/counted").body.len(), body.len());
+        }
+    });
+    let (reads, writes) = (count(&report, "recvfrom"), writes(&report));
+    // Of 16 KiB each there were 64 reads and 64 writes for an answer once.
+    assert!(writes >= 16 * ANSWERS, "the count itself works: {writes}");
+    for calls in [reads, writes] {
+        assert!(
+            calls <= 48 * ANSWERS,
+            "{reads} reads and {writes} writes for {ANSWERS} answers"
+        );
     }
 }

@@ -376,6 +376,10 @@ impl Sink for Stream {
         Poll::Ready(Ok(()))
     }
 
+    fn can_be_raw(&self) -> bool {
+        false
+    }
+
     fn raw(&mut self) -> Option<&TcpStream> {
         None
     }
