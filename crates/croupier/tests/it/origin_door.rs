@@ -141,10 +141,10 @@ fn a_server_of_http_2_behind_tls_gets_hedges_and_copies_too() {
     );
 }
 
-#[test]
-fn connections_of_http_2_are_bounded_and_who_finds_no_room_waits() {
+/// A server of HTTP/2 that takes two exchanges at once on a connection.
+fn for_two() -> H2Server {
     static SETTINGS: [(u16, u32); 1] = [(setting::MAX_CONCURRENT_STREAMS, 2)];
-    let server = H2Server::start(&SETTINGS, |connection| {
+    H2Server::start(&SETTINGS, |connection| {
         loop {
             let mut asked = vec![connection.request()?];
             // It thinks; whoever else may come has come.
@@ -155,18 +155,61 @@ fn connections_of_http_2_are_bounded_and_who_finds_no_room_waits() {
                 connection.answer(asked.stream, Answer::of(asked.path()))?;
             }
         }
-    });
-    let proxy = start(&format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\nmetrics = \"127.0.0.1:0\"\n\n\
+    })
+}
+
+fn with_few_connections(server: &H2Server, workers: usize) -> Proxy {
+    start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = {workers}\n\n\
          [pool.p]\nprotocol = \"h2c\"\nretry = false\n\
          servers = [{{ address = \"{}\", max_connections = 2 }}]\n\n[site.\"*\"]\npool = \"p\"\n",
         server.address
-    ));
+    ))
+}
+
+#[test]
+fn connections_of_http_2_are_bounded_and_who_finds_no_room_waits() {
+    let server = for_two();
+    let proxy = with_few_connections(&server, 1);
     let load = Load::start(proxy.address(), 12, Duration::ZERO, Connections::Kept);
     load.wait_for_good(300, SOON);
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{:?}", tally.failures);
     assert_eq!(server.connections(), 2, "never more, and never again");
+}
+
+#[test]
+fn a_worker_gets_its_part_of_few_connections_though_another_had_them_all() {
+    for workers in [2, 3] {
+        let server = for_two();
+        let proxy = with_few_connections(&server, workers);
+        let load = Load::start(proxy.address(), 12, Duration::ZERO, Connections::Kept);
+        load.wait_for_good(300, SOON);
+        let tally = load.stop();
+        assert!(tally.failures.is_empty(), "{workers}: {:?}", tally.failures);
+    }
+}
+
+#[test]
+fn one_connection_over_tls_serves_clients_of_all_workers() {
+    let origin = Origin::start(|_| Reply::ok("x"));
+    let authority = Authority::new("Tables");
+    let behind = Behind {
+        http2: None,
+        http1: origin.address(),
+    };
+    let door = Door::open(&authority.issue(&["127.0.0.1"]), behind);
+    let proxy = house(&authority, &[]).start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 2\n\n\
+         [pool.p]\nprotocol = \"https\"\ntls = {{ ca = \"ca.pem\" }}\nretry = false\n\
+         servers = [{{ address = \"{}\", max_connections = 1 }}]\n\n[site.\"*\"]\npool = \"p\"\n",
+        door.address()
+    ));
+    // Enough that each worker has some.
+    for _ in 0..16 {
+        assert_eq!(Client::connect(proxy.address()).get("/").status, 200);
+    }
+    assert!(origin.open_connections() <= 2, "one, and one that closes");
 }
 
 #[test]
