@@ -216,7 +216,8 @@ fn one_connection_over_tls_serves_clients_of_all_workers() {
 fn checks_over_tls_prove_the_server_and_speak_what_it_chooses() {
     let origin = Origin::start(|_| Reply::ok("all is well"));
     let http2 = H2Server::answering(&[], |_| Answer::of("all is well"));
-    let health = "health = { path = \"/healthz\", body = \"well\", interval = \"100ms\", timeout = \"5s\" }";
+    let health =
+        "health = { path = \"/healthz\", body = \"well\", interval = \"100ms\", timeout = \"5s\" }";
     for (speaks, of_http2) in [("http/1.1", None), ("h2", Some(http2.address))] {
         let behind = Behind {
             http2: of_http2,
