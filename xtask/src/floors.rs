@@ -57,12 +57,20 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 32] = [
+const DEPENDENCIES: [(&str, Names); 38] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
-    ("bytes", &["croupier-net", "croupier-control"]),
+    ("base64", &["croupier-coding"]),
+    // Who makes and undoes codings, and nobody else: docs/decisions/0031.
+    ("brotli", &["croupier-coding"]),
+    (
+        "bytes",
+        &["croupier-cache", "croupier-net", "croupier-proxy", "croupier-control"],
+    ),
     ("clap", &["croupier"]),
+    // Checksums of what lies on disk: docs/decisions/0030.
+    ("crc32fast", &["croupier-cache"]),
     (
         "fastrand",
         &[
@@ -72,7 +80,11 @@ const DEPENDENCIES: [(&str, Names); 32] = [
             "croupier-control",
         ],
     ),
-    ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
+    ("flate2", &["croupier-coding"]),
+    (
+        "foldhash",
+        &["croupier-telemetry", "croupier-cache", "croupier-proxy"],
+    ),
     ("h2", &["croupier-net"]),
     ("hickory-resolver", &["croupier-control"]),
     ("http", &["croupier-net", "croupier-control"]),
@@ -87,11 +99,13 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     ("memchr", &["croupier-http", "croupier-net"]),
     ("mimalloc", &["croupier"]),
     ("ppp", &["croupier-net"]),
+    ("quick_cache", &["croupier-cache"]),
     ("rcgen", &["croupier-control", "croupier-testkit"]),
     ("regex", &["croupier-config", "croupier-proxy"]),
     (
         "rustix",
         &[
+            "croupier-cache",
             "croupier-net",
             "croupier-proxy",
             "croupier-control",
@@ -111,9 +125,14 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
-        &["croupier-config", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-config",
+            "croupier-proxy",
+            "croupier-control",
+            "croupier",
+        ],
     ),
-    ("siphasher", &["croupier-proxy"]),
+    ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",
@@ -129,6 +148,7 @@ const DEPENDENCIES: [(&str, Names); 32] = [
     ("webpki", &["croupier-net"]),
     ("webpki-roots", &["croupier-net"]),
     ("x509-parser", &["croupier-net"]),
+    ("zstd-safe", &["croupier-coding"]),
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
@@ -143,7 +163,7 @@ const FOR_TESTS: [&str; 7] = [
 ];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 22] = [
     "run",     // a worker thread's body
     "life",    // the story
     "explain", // the story told without living it
@@ -155,6 +175,7 @@ const MODULES: [&str; 21] = [
     "page",   // an answer for people
     "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
+    "kept",   // what the cache holds, as an answer
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans
     "incoming", // the request as received and who sent it

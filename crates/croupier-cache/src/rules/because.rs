@@ -28,6 +28,22 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// Nothing is kept of it.
+    Absent "absent" UriMiss
+    /// What came last time was not for keeping: nobody waits for it.
+    Passed "passed" UriMiss
+    /// Somebody else asked for it, and took too long.
+    Waited "waited" UriMiss
+    /// The request has content.
+    AskedContent "request-content" Bypass
+    /// Only the origin can judge the request's condition.
+    AskedCondition "request-condition" Bypass
+    /// The request has a cookie by which its route passes the cache by.
+    BypassCookie "bypass-cookie" Bypass
+    /// Fields come behind its body, which would be lost.
+    Trailers "trailers" UriMiss
+    /// The store has no room for answers under way.
+    NoRoom "no-room" UriMiss
     /// A method whose answers are not kept.
     Method "method" Method
     /// A status that is not kept: not final, or an answer to a condition.
