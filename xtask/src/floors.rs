@@ -159,8 +159,10 @@ const DEPENDENCIES: [(&str, Names); 39] = [
 ];
 
 /// What any crate's tests may use beside that. The test kit's own tests use nothing of ours.
-const FOR_TESTS: [&str; 5] = [
+const FOR_TESTS: [&str; 7] = [
     "croupier-testkit",
+    "http",
+    "http-cache-semantics",
     "proptest",
     "rcgen",
     "serde_json",
