@@ -59,7 +59,7 @@ const FILLING_PART: u64 = 8;
 const LARGEST_PART: u64 = 16;
 
 /// How a store is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// As it is called in the config.
     pub name: String,
@@ -444,12 +444,9 @@ impl Inner {
         let Some(object) = self.memory.peek(primary) else {
             return all;
         };
-        all.extend(
-            object
-                .variants()
-                .map(variants::Variants::all)
-                .unwrap_or_default(),
-        );
+        if let Some(variants) = object.variants() {
+            all.extend(variants.all());
+        }
         all.push(object);
         all
     }
@@ -479,6 +476,14 @@ impl Inner {
     }
 
     fn purge_one(&self, object: &Arc<Object>, how: How, purged: &mut Purged) {
+        // Who would go with his record is counted before.
+        if how == How::Hard
+            && let Some(variants) = object.variants()
+        {
+            let all = variants.all();
+            all.iter()
+                .for_each(|variant| self.purge_one(variant, how, purged));
+        }
         let is_done = match how {
             How::Hard => self.remove(object),
             How::Soft if object.is_answer() => {
