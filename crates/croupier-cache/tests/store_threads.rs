@@ -115,7 +115,7 @@ fn nobody_waits_for_ever_and_nobody_gets_bytes_of_another() {
         });
         assert_eq!((store.fetching(), store.used().1), (0, 0), "seed {seed}");
         let counts = store.counts();
-        assert!(counts.objects <= counts.stored && counts.bytes == store.used().0);
+        assert!(counts.objects <= counts.stored && counts.bytes <= store.used().0);
     }
 }
 
