@@ -48,6 +48,7 @@ mod stream;
 mod strict;
 pub mod tls;
 pub mod tools;
+pub mod trace;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};
