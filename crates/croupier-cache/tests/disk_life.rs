@@ -7,7 +7,7 @@ use std::{os::unix::fs::MetadataExt, sync::Arc};
 
 use croupier_cache::{
     Body, Object, Rules,
-    disk::{Cursor, Disk, Event, OpenError, Settings, Settled, Taken},
+    disk::{Cursor, Disk, Event, Settings, Settled, Taken},
 };
 use disk_kit::{Dir, PATIENCE, body_of, entries, get, key, object, put, settings};
 

@@ -104,9 +104,10 @@ impl Writes {
         let mut state = self.state();
         let former = state.take(hash);
         let bytes = state.bytes + weight(object);
+        let has_no_place = former.is_none() && state.order.len() >= bounds.count;
         let taken = if state.resting_until.is_some() {
             Taken::Resting
-        } else if state.is_closed || state.order.len() >= bounds.count || bytes > bounds.bytes {
+        } else if state.is_closed || has_no_place || bytes > bounds.bytes {
             Taken::Full
         } else {
             Taken::Queued
