@@ -1,8 +1,6 @@
 //! A file system that is really full: a small one in memory, and a limit on the size of files. Both
 //! need a child process; where the system forbids what it takes, the story says so and ends.
 
-mod disk_kit;
-
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -10,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::kit::{Dir, get, key, object, verify};
 use croupier_cache::disk::{Disk, Event, Settings};
-use disk_kit::{Dir, get, key, object, verify};
 
 const CHILD: &str = "CROUPIER_DISK_FULL";
 const LENGTH: usize = 100_000;
@@ -41,7 +39,7 @@ fn open(dir: &Path) -> (Disk, Settings) {
 fn write_until_full(disk: &Disk) -> u64 {
     for number in 0..1000 {
         disk.write(&object(number, 1, LENGTH));
-        disk.flush().wait(disk_kit::PATIENCE).unwrap();
+        disk.flush().wait(crate::kit::PATIENCE).unwrap();
         if disk.counts().write_errors > 0 {
             return number;
         }
@@ -50,8 +48,12 @@ fn write_until_full(disk: &Disk) -> u64 {
 }
 
 fn verify_all(disk: &Disk, tried: u64) -> u64 {
-    let read = (0..tried).filter_map(|number| get(disk, &key(number)));
-    read.map(|read| verify(&read)).count() as u64
+    let mut count = 0;
+    for read in (0..tried).filter_map(|number| get(disk, &key(number))) {
+        verify(&read);
+        count += 1;
+    }
+    count
 }
 
 #[test]
@@ -74,13 +76,13 @@ fn child_on_a_small_file_system() {
     let disk = Disk::open(&settings).unwrap();
     assert_eq!(verify_all(&disk, tried), tried);
     disk.write(&object(2000, 1, LENGTH));
-    disk.flush().wait(disk_kit::PATIENCE).unwrap();
+    disk.flush().wait(crate::kit::PATIENCE).unwrap();
     // And is written again once there is room.
     fs::remove_file(&ballast).unwrap();
     let mut number = 3000;
     while disk.counts().written < 20 {
         disk.write(&object(number, 1, LENGTH));
-        disk.flush().wait(disk_kit::PATIENCE).unwrap();
+        disk.flush().wait(crate::kit::PATIENCE).unwrap();
         number += 1;
     }
     verify(&get(&disk, &key(number - 1)).unwrap());
@@ -99,7 +101,7 @@ fn a_full_file_system_costs_writes_and_nothing_else() {
                   exec \"$EXE\" \"$TEST\" --exact --ignored --nocapture";
     // A mount of our own: it goes with the process, whatever happens.
     let script = format!("unshare -rm sh -c '{script}' || exit $?");
-    let output = run(&script, "child_on_a_small_file_system", dir.path());
+    let output = run(&script, "full::child_on_a_small_file_system", dir.path());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let wrote = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(77) || said.contains("unshare") {
@@ -121,7 +123,7 @@ fn child_with_a_limit_on_files() {
     assert!((3..10).contains(&tried), "{tried}");
     for round in 0..20 {
         disk.write(&object(100 + round, 1, LENGTH));
-        disk.flush().wait(disk_kit::PATIENCE).unwrap();
+        disk.flush().wait(crate::kit::PATIENCE).unwrap();
         assert_eq!(verify_all(&disk, tried), tried);
     }
     drop(disk);
@@ -136,7 +138,7 @@ fn a_limit_on_the_size_of_files_costs_writes_and_nothing_else() {
     fs::create_dir(dir.path()).unwrap();
     // 900 blocks of 512 or 1024 bytes, as the shell takes it; both end within a segment.
     let script = "trap '' XFSZ; ulimit -f 900 || exit 77; exec \"$EXE\" \"$TEST\" --exact --ignored --nocapture";
-    let output = run(script, "child_with_a_limit_on_files", dir.path());
+    let output = run(script, "full::child_with_a_limit_on_files", dir.path());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let wrote = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(77) {

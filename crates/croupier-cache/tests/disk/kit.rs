@@ -1,7 +1,5 @@
 //! What the stories of the disk tier share: directories that go away, seeded objects, patience.
 
-#![expect(dead_code, reason = "each story uses its part")]
-
 use std::{
     path::{Path, PathBuf},
     sync::{
