@@ -57,15 +57,20 @@ const CRATES: [(&str, Names); 11] = [
 ];
 
 /// Their crates, and which of ours may use them. What is not listed is not allowed.
-const DEPENDENCIES: [(&str, Names); 36] = [
+const DEPENDENCIES: [(&str, Names); 38] = [
     ("annotate-snippets", &["croupier-config"]),
     // One TLS and one HTTP/2, below the waist: docs/decisions/0022.
     ("aws-lc-rs", &["croupier-net"]),
     ("base64", &["croupier-coding"]),
     // Who makes and undoes codings, and nobody else: docs/decisions/0031.
     ("brotli", &["croupier-coding"]),
-    ("bytes", &["croupier-net", "croupier-control"]),
+    (
+        "bytes",
+        &["croupier-cache", "croupier-net", "croupier-proxy", "croupier-control"],
+    ),
     ("clap", &["croupier"]),
+    // Checksums of what lies on disk: docs/decisions/0030.
+    ("crc32fast", &["croupier-cache"]),
     (
         "fastrand",
         &[
@@ -76,7 +81,10 @@ const DEPENDENCIES: [(&str, Names); 36] = [
         ],
     ),
     ("flate2", &["croupier-coding"]),
-    ("foldhash", &["croupier-telemetry", "croupier-proxy"]),
+    (
+        "foldhash",
+        &["croupier-telemetry", "croupier-cache", "croupier-proxy"],
+    ),
     ("h2", &["croupier-net"]),
     ("hickory-resolver", &["croupier-control"]),
     ("http", &["croupier-net", "croupier-control"]),
@@ -91,11 +99,13 @@ const DEPENDENCIES: [(&str, Names); 36] = [
     ("memchr", &["croupier-http", "croupier-net"]),
     ("mimalloc", &["croupier"]),
     ("ppp", &["croupier-net"]),
+    ("quick_cache", &["croupier-cache"]),
     ("rcgen", &["croupier-control", "croupier-testkit"]),
     ("regex", &["croupier-config", "croupier-proxy"]),
     (
         "rustix",
         &[
+            "croupier-cache",
             "croupier-net",
             "croupier-proxy",
             "croupier-control",
@@ -115,9 +125,14 @@ const DEPENDENCIES: [(&str, Names); 36] = [
     ("rustls-platform-verifier", &["croupier-net"]),
     (
         "serde_json",
-        &["croupier-config", "croupier-proxy", "croupier-control"],
+        &[
+            "croupier-config",
+            "croupier-proxy",
+            "croupier-control",
+            "croupier",
+        ],
     ),
-    ("siphasher", &["croupier-proxy"]),
+    ("siphasher", &["croupier-cache", "croupier-proxy"]),
     ("socket2", &["croupier-net", "croupier-testkit"]),
     (
         "tokio",
@@ -146,7 +161,7 @@ const FOR_TESTS: [&str; 5] = [
 ];
 
 /// The modules of `croupier-proxy`, highest first: each may use those behind it.
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 22] = [
     "run",     // a worker thread's body
     "life",    // the story
     "explain", // the story told without living it
@@ -158,6 +173,7 @@ const MODULES: [&str; 21] = [
     "page",   // an answer for people
     "grpc",   // an answer for calls, and how long they may take
     "answer", // a head, and where its bytes come from
+    "kept",   // what the cache holds, as an answer
     "body", "relay", // move, borrow, match
     "pool", "router", "live",     // numbers that outlive plans
     "incoming", // the request as received and who sent it

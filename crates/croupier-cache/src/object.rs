@@ -7,7 +7,10 @@ use std::sync::{
 
 use croupier_http::Fields;
 
-use crate::terms::Terms;
+use crate::{
+    store::{counters::Site, variants::Variants},
+    terms::{Rules, Terms},
+};
 
 /// A kept answer. What changes is a new object: a 304 makes one with another head and the same body.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Object {
     pub terms: Terms,
     /// How often it was given.
     hits: AtomicU32,
+    /// Who counts what is done with it; none before a store has it.
+    site: Option<Arc<Site>>,
+    /// What few objects have.
+    more: Option<Box<More>>,
 }
 
 /// Where the bytes of a kept answer are.
@@ -35,7 +42,36 @@ pub enum Body {
     Disk(crate::disk::Extent),
 }
 
+/// By what beside its key an answer is purged: each once.
+pub type Tags = Box<[Box<[u8]>]>;
+
+/// What few objects have.
+#[derive(Debug)]
+enum More {
+    Tags(Tags),
+    /// It is no answer: it says which fields tell the variants of its key apart.
+    Variants(Variants),
+    /// It is no answer: it says that until this time answers are probably not for keeping.
+    Pass(u64),
+}
+
+impl Body {
+    /// Bytes, wherever they are.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Disk(extent) => extent.length(),
+        }
+    }
+}
+
 impl Object {
+    /// What an object in memory costs beside the bytes of its key, its lines and its body: itself,
+    /// the counts of its `Arc` and of its body's, its place in the index with what such a table
+    /// keeps in reserve after it has doubled. `tests/store_weight.rs` measures it.
+    pub const OVERHEAD: u64 = 232;
+
     /// An object that nobody has been given yet.
     #[must_use]
     pub fn new(key: Box<[u8]>, status: u16, lines: Box<[u8]>, body: Body, terms: Terms) -> Self {
@@ -46,18 +82,86 @@ impl Object {
             body,
             terms,
             hits: AtomicU32::new(0),
+            site: None,
+            more: None,
         }
+    }
+
+    /// The same with tags.
+    #[must_use]
+    pub fn with_tags(mut self, tags: Tags) -> Self {
+        self.more = (!tags.is_empty()).then(|| Box::new(More::Tags(tags)));
+        self
+    }
+
+    /// By what beside its key it is purged.
+    #[must_use]
+    pub fn tags(&self) -> &[Box<[u8]>] {
+        match self.more.as_deref() {
+            Some(More::Tags(tags)) => tags,
+            _ => &[],
+        }
+    }
+
+    /// The same answer with another head: what a 304 makes of it.
+    #[must_use]
+    pub fn refreshed(&self, lines: Box<[u8]>, terms: Terms) -> Self {
+        let tags: Tags = self.tags().into();
+        let mut object = Self::new(
+            self.key.clone(),
+            self.status,
+            lines,
+            self.body.clone(),
+            terms,
+        );
+        object.hits = AtomicU32::new(self.hits());
+        object.site.clone_from(&self.site);
+        object.with_tags(tags)
+    }
+
+    /// The same answer, stale from now on.
+    #[must_use]
+    pub fn marked_stale(&self) -> Self {
+        let mut terms = self.terms;
+        terms.rules = terms.rules.and(Rules::MARKED_STALE);
+        self.refreshed(self.lines.clone(), terms)
+    }
+
+    /// May it be given without a look at what is being fetched?
+    #[must_use]
+    pub fn is_current(&self, now_ms: u64) -> bool {
+        self.terms.is_fresh(now_ms) && !self.terms.rules.has(Rules::MARKED_STALE)
     }
 
     /// It is given once more.
     pub fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(site) = &self.site {
+            site.hit();
+        }
     }
 
     /// How often it was given.
     #[must_use]
     pub fn hits(&self) -> u32 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of its key, its lines and its body.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        (self.key.len() + self.lines.len()) as u64 + self.body.length()
+    }
+
+    /// Bytes of memory that it takes as long as it is kept there.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let body = match &self.body {
+            Body::Memory(bytes) => bytes.len(),
+            Body::Disk(_) => 0,
+        };
+        let more = self.more.as_deref().map_or(0, More::weight);
+        Self::OVERHEAD + (self.key.len() + self.lines.len() + body) as u64 + more
     }
 
     /// Its field lines in order: name, value.
@@ -70,6 +174,65 @@ impl Object {
         into.clear();
         for (name, value) in self.lines() {
             into.push(name, value);
+        }
+    }
+
+    /// Something that lies in the index and is no answer.
+    fn other(key: Box<[u8]>, more: More) -> Self {
+        let body = Body::Memory(Arc::from([]));
+        let mut object = Self::new(key, 0, Box::default(), body, Terms::default());
+        object.more = Some(Box::new(more));
+        object
+    }
+
+    pub(crate) fn of_variants(key: Box<[u8]>, variants: Variants) -> Self {
+        Self::other(key, More::Variants(variants))
+    }
+
+    pub(crate) fn of_pass(key: Box<[u8]>, until_ms: u64) -> Self {
+        Self::other(key, More::Pass(until_ms))
+    }
+
+    pub(crate) fn variants(&self) -> Option<&Variants> {
+        match self.more.as_deref() {
+            Some(More::Variants(variants)) => Some(variants),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn pass_until(&self) -> Option<u64> {
+        match self.more.as_deref() {
+            Some(More::Pass(until_ms)) => Some(*until_ms),
+            _ => None,
+        }
+    }
+
+    /// Is it an answer, and no mark of the store's own?
+    pub(crate) fn is_answer(&self) -> bool {
+        !matches!(
+            self.more.as_deref(),
+            Some(More::Variants(_) | More::Pass(_))
+        )
+    }
+
+    pub(crate) fn set_site(&mut self, site: Arc<Site>) {
+        self.site = Some(site);
+    }
+
+    pub(crate) fn site(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
+    }
+}
+
+impl More {
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Tags(tags) => tags
+                .iter()
+                .map(|tag| crate::store::tags::WEIGHT + 2 * tag.len() as u64)
+                .sum(),
+            Self::Variants(variants) => variants.weight(),
+            Self::Pass(_) => 0,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! What an answer lives by once it is kept: all that RFC 9111 section 4 asks about it, in 40 bytes.
+//! What an answer lives by once it is kept: all that RFC 9111 section 4 asks about it, in 32 bytes.
+
+use crate::rules::list::SECONDS_MAX;
 
 /// The terms of a kept answer. Times are milliseconds since 1970, durations whole seconds; sums
 /// saturate.
@@ -19,12 +21,14 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// `current_age` (RFC 9111 section 4.2.3), seconds.
+    /// `current_age` (RFC 9111 section 4.2.3), seconds, at most 2^31: what `Age` says. A clock that
+    /// was set back makes nothing younger than it came.
     #[must_use]
     pub fn age(&self, now_ms: u64) -> u32 {
         let resident = now_ms.saturating_sub(self.received_ms) / 1000;
         self.initial_age
-            .saturating_add(u32::try_from(resident).unwrap_or(u32::MAX))
+            .saturating_add(u32::try_from(resident).unwrap_or(SECONDS_MAX))
+            .min(SECONDS_MAX)
     }
 
     /// Seconds that are left of its freshness; negative when it is stale.
@@ -33,10 +37,10 @@ impl Terms {
         i64::from(self.lifetime) - i64::from(self.age(now_ms))
     }
 
-    /// `response_is_fresh` (section 4.2).
+    /// `response_is_fresh` (section 4.2), and nobody has marked it stale.
     #[must_use]
     pub fn is_fresh(&self, now_ms: u64) -> bool {
-        self.left(now_ms) > 0
+        self.left(now_ms) > 0 && !self.rules.has(Rules::MARKED_STALE)
     }
 }
 
@@ -49,7 +53,8 @@ impl Rules {
     pub const NONE: Self = Self(0);
     /// `no-cache`: never given without asking.
     pub const NO_CACHE: Self = Self(1);
-    /// `must-revalidate`, `proxy-revalidate` or `s-maxage`: never given stale.
+    /// `must-revalidate`, `proxy-revalidate` or `s-maxage`: never given stale, but within the two
+    /// graces if the answer itself states them beside `s-maxage`.
     pub const MUST_REVALIDATE: Self = Self(1 << 1);
     /// Its lifetime is a guess (section 4.2.2).
     pub const HEURISTIC: Self = Self(1 << 2);
@@ -57,7 +62,7 @@ impl Rules {
     pub const NO_TRANSFORM: Self = Self(1 << 3);
     /// `immutable` (RFC 8246).
     pub const IMMUTABLE: Self = Self(1 << 4);
-    /// It may answer requests with `Authorization` (section 3.5).
+    /// It is for all, even if it was asked for with `Authorization` (section 3.5).
     pub const FOR_AUTHORIZED: Self = Self(1 << 5);
     /// It is a 206: `body` is what its `Content-Range` says.
     pub const PARTIAL: Self = Self(1 << 6);

@@ -73,6 +73,8 @@ codes! {
     HARDLY_MEANT "C213" "What is written is allowed and hardly meant: beside the rest it has no effect, or works against it.";
     NO_CERTIFICATE "C214" "The names of a site and the way to its certificate do not fit together: none can come from there for all of them.";
     CERTIFICATE "C215" "A certificate, its key, or the authorities or revocation lists that clients are checked by can not be used, or not for long.";
+    NO_SUCH_STORE "C216" "A route keeps its answers in a store that the config does not define.";
+    STORE "C217" "A store of the cache can not be as it is written: too small, in the place of another, or its slices of no size that slices have.";
 }
 
 /// The code with this id.

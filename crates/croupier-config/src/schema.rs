@@ -48,6 +48,8 @@ pub(crate) fn is_required(spec: &Table, key: &Key) -> bool {
         ("balance", "hash"),
         ("split", "pool"),
         ("mirror", "pool"),
+        ("disk", "path"),
+        ("disk", "size"),
         ("client_auth", "ca"),
         ("binding", "id"),
         ("binding", "key"),

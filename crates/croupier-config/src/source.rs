@@ -17,6 +17,12 @@ pub struct Span {
     pub end: u32,
 }
 
+impl Default for Span {
+    fn default() -> Self {
+        Self::NOWHERE
+    }
+}
+
 impl Span {
     /// The place of what nobody wrote: a default.
     pub const NOWHERE: Self = Self {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use croupier_http::{BodyLen, ResponseHead};
 
-use crate::{pool::lease::Lease, relay::upload::Upload};
+use crate::{kept::Kept, pool::lease::Lease, relay::upload::Upload};
 
 /// What the client will get.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) enum Answer {
     Dealt(Dealt),
     /// A server has agreed to become a WebSocket.
     Switch(Dealt),
+    /// What the cache holds.
+    Kept(Box<Kept>),
     /// An answer of our own.
     Made(Made),
     /// Nothing: the connection ends.

@@ -2,6 +2,9 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
+use croupier_cache::rules::{Because, status::Did};
+use croupier_coding::Coding;
+use croupier_http::NameSet;
 use croupier_net::client::ClientStream;
 use croupier_telemetry::{Gauge, event};
 
@@ -25,7 +28,21 @@ pub(crate) struct Exchange {
     pub(crate) route: Option<RouteId>,
     /// Which of the route's ways it goes, once that is known.
     pub(crate) way: Option<usize>,
+    /// What a server is asked otherwise than the client wrote it.
+    pub(crate) asks: Asks,
+    pub(crate) recode: Recode,
     pub(crate) tally: Tally,
+}
+
+/// What a server is asked otherwise than the client wrote it, for the sake of what is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    /// Lines of the client that do not pass.
+    pub(crate) drop: NameSet,
+    /// Lines instead of them.
+    pub(crate) lines: Vec<(&'static str, Box<[u8]>)>,
+    /// The query in normal form, when the client's is another.
+    pub(crate) query: Option<Box<str>>,
 }
 
 /// What the record will say.
@@ -47,8 +64,36 @@ pub(crate) struct Tally {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) became: Became,
+    /// What the cache did; empty when it had no part in it.
+    pub(crate) cache: CacheNote,
     /// Something of the request was received: it is worth a record.
     pub(crate) begun: Begun,
+}
+
+/// What happens to a body's coding on its way to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Recode {
+    /// Nothing, nor would it have for any other client.
+    #[default]
+    Nothing,
+    /// Nothing, for this client.
+    Chosen,
+    /// It is compressed.
+    Encode(Coding),
+    /// It is given as it was before somebody compressed it: this client does not take that.
+    Decode(Coding),
+}
+
+/// What the cache did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CacheNote {
+    /// In the log.
+    pub(crate) word: &'static str,
+    /// To the client, if the route tells it.
+    pub(crate) did: Option<Did>,
+    /// Seconds of freshness left.
+    pub(crate) ttl: Option<i64>,
+    pub(crate) because: Option<Because>,
 }
 
 /// What an exchange became.
@@ -102,7 +147,30 @@ impl Exchange {
             site: None,
             route: None,
             way: None,
+            asks: Asks::default(),
+            recode: Recode::Nothing,
             tally: Tally::default(),
+        }
+    }
+
+    /// An exchange of the same request that no client waits for and no record tells of.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let incoming = &other.incoming;
+        other.worker.cells.gauge(Gauge::ActiveRequests, 1);
+        Self {
+            worker: Rc::clone(&other.worker),
+            installed: Rc::clone(&other.installed),
+            incoming: incoming.again(),
+            site: other.site,
+            route: other.route,
+            way: other.way,
+            asks: Asks::default(),
+            recode: Recode::Nothing,
+            tally: Tally {
+                server: other.tally.server.clone(),
+                attempts: other.tally.attempts,
+                ..Tally::default()
+            },
         }
     }
 

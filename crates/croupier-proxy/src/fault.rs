@@ -77,6 +77,7 @@ faults! {
     ProxyDenied            "proxy.denied"               403 Never  Debug  "a rule of the site denies this request";
     ProxyRewrite           "proxy.rewrite"              400 Never  Info   "the rewritten path is not lawful";
     ProxyLoop              "proxy.loop"                 508 Never  Warn   "the request has passed too many proxies";
+    ProxyCacheAbsent       "proxy.cache.absent"         504 Never  Debug  "the request takes only what is kept (`only-if-cached`), and nothing that is kept will do";
     ProxyPoolEmpty         "proxy.pool.empty"           503 Never  Warn   "no server of the pool has a known address";
     ProxyPoolBusy          "proxy.pool.busy"            503 Never  Warn   "no server of the pool could take the request";
     ProxyQueueFull         "proxy.queue.full"           503 Never  Warn   "too many requests wait for a server of the pool already";

@@ -6,7 +6,7 @@ use croupier_http::{
     BodyLen, RequestHead, Target,
     rules::inspect::{Lawful, Listed},
 };
-use croupier_net::address::Secure;
+use croupier_net::address::{Peer, Secure};
 use croupier_telemetry::{RequestId, Traceparent};
 
 /// A request on its way in: all that a stage or policy may see of it.
@@ -45,6 +45,36 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// The same request once more.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            head: self.head.clone(),
+            target: self.target.clone(),
+            lawful: self.lawful,
+            listener: self.listener,
+            scheme: self.scheme,
+            secure: self.secure.clone(),
+            peer_ip: self.peer_ip,
+            peer_port: self.peer_port,
+            client_ip: self.client_ip,
+            is_trusted: self.is_trusted,
+            request_id: self.request_id.clone(),
+            given_id: self.given_id.clone(),
+            trace: self.trace.clone(),
+            began: self.began,
+            unix_ms: self.unix_ms,
+        }
+    }
+
+    /// Who sent it.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer {
+            ip: self.peer_ip,
+            port: self.peer_port,
+            secure: self.secure.clone(),
+        }
+    }
+
     /// The id that is shown: a trusted peer's, else ours.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -16,6 +16,7 @@ pub mod router;
 mod answer;
 mod edits;
 mod grpc;
+mod kept;
 mod relay;
 
 mod exchange;

@@ -1,6 +1,6 @@
 //! The life of a connection, and of each exchange on it.
 //!
-//!   inspect -> route -> admit -> fetch -> shape -> deliver -> settle
+//!   inspect -> route -> admit -> cache -> fetch -> cache -> shape -> deliver -> settle
 //!
 //! Read this file to know what happens to a request and in which order. A stage may end the
 //! exchange early by giving an `Answer`; no stage but `deliver` writes to the client.
@@ -18,7 +18,9 @@ use crate::{
     exchange::{Begun, Exchange},
     fault::Fault,
     stage::{
-        admit, deliver, fetch,
+        admit,
+        cache::{self, Looked},
+        deliver, encode, fetch,
         greet::{self, Greeted, Http2},
         inspect, rescue, route, secure,
     },
@@ -106,10 +108,11 @@ async fn exchange(w: &Rc<Worker>, conn: &mut ClientStream, entrance: &Entrance) 
         Ok(answer) => answer,
         Err(fault) => rescue::answer(&mut x, conn, fault),
     };
+    x.recode = encode::decide(&x, &answer);
     deliver::run(&mut x, conn, &mut answer, deadline).await;
 }
 
-/// Finds the answer: from a rule of the route, or from an origin.
+/// Finds the answer: from a rule of the route, from the cache, or from an origin.
 async fn decide(
     x: &mut Exchange,
     conn: &mut ClientStream,
@@ -130,8 +133,13 @@ async fn decide(
     if let Some(answer) = admit::run(x) {
         return Ok(answer);
     }
+    let ticket = match cache::look_up(x, conn).await? {
+        Looked::Answer(answer) => return Ok(answer),
+        Looked::Ask(ticket) => ticket,
+    };
     *deadline = fetch::set_out(x)?;
-    fetch::run(x, conn, *deadline).await
+    let fetched = fetch::run(x, conn, *deadline).await;
+    cache::conclude(x, ticket, fetched, *deadline)
 }
 
 #[cfg(test)]

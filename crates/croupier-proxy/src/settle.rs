@@ -85,6 +85,7 @@ impl Exchange {
             origin_ttfb: self.tally.origin_ttfb,
             retries: u8::try_from(self.tally.attempts.saturating_sub(1)).unwrap_or(u8::MAX),
             no_retry: self.tally.no_retry,
+            cache: self.tally.cache.word,
             request_id: self.incoming.id(),
             trace_id: self.incoming.trace.as_ref().map(Traceparent::trace_id),
             fault: self.tally.fault.map_or("", |fault| fault.code.as_str()),

@@ -56,6 +56,8 @@ pub struct Record<'a> {
     pub retries: u8,
     /// Why a failed attempt was not repeated.
     pub no_retry: &'a str,
+    /// What the cache did: `hit`, `stale`, `collapsed`, `revalidated`, `miss`, or why it stood aside.
+    pub cache: &'a str,
     /// Our id of this exchange, or the one a trusted peer gave.
     pub request_id: &'a str,
     /// The trace it belongs to: 32 hex digits.
@@ -125,6 +127,7 @@ impl Record<'_> {
         origin_ttfb: None,
         retries: 0,
         no_retry: "",
+        cache: "",
         request_id: "",
         trace_id: None,
         fault: "",

@@ -149,6 +149,24 @@ metrics! {
         "connections" "Upgraded connections, for instance WebSocket, open now.";
     Bytes Counter "croupier_bytes_total" ["side", "direction"]
         "bytes" "Bytes read (in) and written (out), on the client side and on the origin side.";
+    CacheRequests Counter "croupier_cache_requests_total" ["result"]
+        "requests" "Requests of cached routes by what the cache did: hit, stale (given after its time), collapsed (another request had asked already), revalidated, expired, miss, refresh (the client wanted it anew), pass (known not to be kept) or bypass.";
+    CacheObjects Gauge "croupier_cache_objects" ["store", "tier"]
+        "objects" "Answers that a store holds, in memory or on disk; some are in both.";
+    CacheBytes Gauge "croupier_cache_bytes" ["store", "tier"]
+        "bytes" "Bytes that they take.";
+    CacheStored Counter "croupier_cache_stored_total" ["store", "tier"]
+        "objects" "Answers that came into a store.";
+    CacheEvictions Counter "croupier_cache_evictions_total" ["store", "tier"]
+        "objects" "Answers that had to make room for others.";
+    CacheRefused Counter "croupier_cache_refused_total" ["store", "reason"]
+        "answers" "Answers that were not kept, by the reason.";
+    CacheDiskDropped Counter "croupier_cache_disk_dropped_total" ["store"]
+        "objects" "Answers that were not written to disk: too many waited, or writing had failed a moment before.";
+    CacheDiskErrors Counter "croupier_cache_disk_errors_total" ["store", "kind"]
+        "errors" "What the disk did wrong: write, read, or checksum (bytes came back other than they were written).";
+    CompressedBytes Counter "croupier_compressed_bytes_total" ["coding", "direction"]
+        "bytes" "Bytes that went into the compression of answers (in) and came out of it (out).";
     CertificateExpiry Gauge "croupier_certificate_expiry_timestamp_seconds" ["site", "source"]
         "unix seconds" "When the certificate that a site shows ends; 0 while it has none. Sources: files, acme, internal.";
     CertificateRenewals Counter "croupier_certificate_renewals_total" ["source", "result"]
@@ -243,6 +261,21 @@ plain! { "A number that a worker counts up: `cells.add(Counter::X, n)`." Counter
     RetryRefusedQueue => RetriesRefused ["queue"];
     RetryRefusedOn => RetriesRefused ["on"];
     RetryRefusedOff => RetriesRefused ["off"];
+    CacheHit => CacheRequests ["hit"];
+    CacheStale => CacheRequests ["stale"];
+    CacheCollapsed => CacheRequests ["collapsed"];
+    CacheRevalidated => CacheRequests ["revalidated"];
+    CacheExpired => CacheRequests ["expired"];
+    CacheMiss => CacheRequests ["miss"];
+    CacheRefresh => CacheRequests ["refresh"];
+    CachePass => CacheRequests ["pass"];
+    CacheBypass => CacheRequests ["bypass"];
+    ZstdIn => CompressedBytes ["zstd", "in"];
+    ZstdOut => CompressedBytes ["zstd", "out"];
+    BrotliIn => CompressedBytes ["br", "in"];
+    BrotliOut => CompressedBytes ["br", "out"];
+    GzipIn => CompressedBytes ["gzip", "in"];
+    GzipOut => CompressedBytes ["gzip", "out"];
     ReloadSuccess => ConfigReloads ["success"];
     ReloadFailure => ConfigReloads ["failure"];
     CertificateFilesSuccess => CertificateRenewals ["files", "success"];
@@ -280,6 +313,27 @@ impl Counter {
         .into_iter()
         .find(|counter| counter.labels() == [reason])
     }
+
+    /// Where a request is counted of which the access log says this of the cache; None for other
+    /// words.
+    #[must_use]
+    pub fn of_cache(word: &str) -> Option<Self> {
+        Self::CACHE
+            .into_iter()
+            .find(|counter| counter.labels() == [word])
+    }
+
+    const CACHE: [Self; 9] = [
+        Self::CacheHit,
+        Self::CacheStale,
+        Self::CacheCollapsed,
+        Self::CacheRevalidated,
+        Self::CacheExpired,
+        Self::CacheMiss,
+        Self::CacheRefresh,
+        Self::CachePass,
+        Self::CacheBypass,
+    ];
 }
 
 /// The reference page of all metrics, as Markdown.
@@ -356,6 +410,16 @@ mod tests {
             }
         }
         assert_eq!(Counter::of_refused_retry(""), None);
+    }
+
+    #[test]
+    fn every_word_of_the_cache_has_its_counter() {
+        for counter in Counter::ALL {
+            if counter.metric() == Metric::CacheRequests {
+                assert_eq!(Counter::of_cache(counter.labels()[0]), Some(*counter));
+            }
+        }
+        assert_eq!(Counter::of_cache(""), None);
     }
 
     #[test]

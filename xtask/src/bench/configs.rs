@@ -15,12 +15,14 @@ pub(super) enum Front {
     H2c,
     /// TLS 1.3, and over it what the client chooses.
     Tls,
+    /// HTTP/1.1, plain, answered from the cache.
+    Cached,
 }
 
 impl Front {
     pub(super) fn scheme(self) -> &'static str {
         match self {
-            Self::Plain | Self::H2c => "http",
+            Self::Plain | Self::H2c | Self::Cached => "http",
             Self::Tls => "https",
         }
     }
@@ -49,16 +51,34 @@ impl Setting<'_> {
                 identity.key.display()
             )
         });
+        let (store, cache) = match self.front {
+            Front::Cached => (
+                "[cache.edge]\nmemory = \"256MiB\"\n\n",
+                "cache = { store = \"edge\", ttl = \"1h\" }\n",
+            ),
+            _ => ("", ""),
+        };
         format!(
             "[server]\nlisten = [\"{}\"]\nworkers = {}\n\
-             metrics = \"127.0.0.1:{metrics}\"\n\n\
-             [site.\"*\"]\n{tls}proxy = \"{}\"\n",
+             metrics = \"127.0.0.1:{metrics}\"\n\n{store}\
+             [site.\"*\"]\n{tls}{cache}proxy = \"{}\"\n",
             self.address, self.workers, self.origin
         )
     }
 
     /// Goes behind `nginx_head`.
-    pub(super) fn nginx(&self, head: &str) -> String {
+    pub(super) fn nginx(&self, head: &str, folder: &Path) -> String {
+        let (store, cache) = match self.front {
+            Front::Cached => (
+                format!(
+                    "\n    proxy_cache_path {}/cache keys_zone=edge:10m;\n    \
+                     open_file_cache max=1000 inactive=1h;\n    sendfile on;\n    tcp_nopush on;",
+                    folder.display()
+                ),
+                "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
+            ),
+            _ => (String::new(), ""),
+        };
         let (words, tls) = match (self.front, self.shown()) {
             (Front::Tls, Some(identity)) => (
                 " ssl http2",
@@ -79,7 +99,7 @@ impl Setting<'_> {
             "{head}
 http {{
     access_log off;
-    keepalive_requests 1000000000;
+    keepalive_requests 1000000000;{store}
     upstream origin {{
         server {origin};
         keepalive 1024;
@@ -91,13 +111,19 @@ http {{
             proxy_pass http://origin;
             proxy_http_version 1.1;
             proxy_set_header Connection \"\";
-            proxy_max_temp_file_size 0;
+            proxy_max_temp_file_size {temporary};{cache}
         }}
     }}
 }}
 ",
             origin = self.origin,
-            address = self.address
+            address = self.address,
+            // What is kept goes through a file.
+            temporary = if self.front == Front::Cached {
+                "1024m"
+            } else {
+                "0"
+            },
         )
     }
 
@@ -112,6 +138,14 @@ http {{
             (Front::H2c, _) => " proto h2".to_owned(),
             _ => String::new(),
         };
+        let (store, cache) = match self.front {
+            Front::Cached => (
+                "cache edge\n    total-max-size 256\n    max-object-size 2000000\n    max-age 3600\n",
+                "    http-request cache-use edge\n    http-response set-header Cache-Control max-age=3600\n    \
+                 http-response cache-store edge\n",
+            ),
+            _ => ("", ""),
+        };
         format!(
             "global
     nbthread {workers}
@@ -122,16 +156,40 @@ defaults
     timeout client 60s
     timeout server 60s
     http-reuse always
-frontend clients
+{store}frontend clients
     bind {address}{words} backlog 4096
     default_backend origins
 backend origins
-    server origin {origin} pool-max-conn 64
+{cache}    server origin {origin} pool-max-conn 64
 ",
             workers = self.workers,
             address = self.address,
             origin = self.origin
         )
+    }
+
+    /// The arguments of `varnishd`, whose language is not needed for this.
+    pub(super) fn varnish(&self, folder: &Path) -> Vec<String> {
+        let pools = format!("thread_pools={}", self.workers);
+        [
+            "-F",
+            "-n",
+            &folder.display().to_string(),
+            "-a",
+            &self.address.to_string(),
+            "-b",
+            &self.origin.to_string(),
+            "-s",
+            "malloc,256m",
+            "-t",
+            "3600",
+            "-p",
+            &pools,
+            "-p",
+            "thread_pool_min=80",
+        ]
+        .map(str::to_owned)
+        .into()
     }
 
     pub(super) fn h2o(&self, folder: &Path) -> String {

@@ -19,6 +19,9 @@ const PROXIES: [&str; 3] = ["croupier", "nginx", "haproxy"];
 /// Where TLS and HTTP/2 are measured: who is known for them, too.
 const FRONT_PROXIES: [&str; 4] = ["croupier", "nginx", "haproxy", "h2o"];
 
+/// Where answers come from the cache.
+const CACHES: [&str; 4] = ["croupier", "nginx", "haproxy", "varnish"];
+
 /// The origin: nginx with files of fixed sizes.
 pub(super) struct Origin {
     pub(super) address: SocketAddr,
@@ -118,9 +121,14 @@ impl Bench {
         let names = match front {
             Front::Plain => &PROXIES[..],
             Front::H2c | Front::Tls => &FRONT_PROXIES[..],
+            Front::Cached => &CACHES[..],
         };
-        // Debian may have no h2o.
-        let is_here = |name: &str| name != "h2o" || process::find("h2o").is_some();
+        let is_here = |name: &str| match name {
+            // Debian may have none.
+            "h2o" => process::find("h2o").is_some(),
+            "varnish" => process::find("varnishd").is_some(),
+            _ => true,
+        };
         (names.iter().copied())
             .filter(|name| self.options.has(name) && is_here(name))
             .collect()
@@ -179,9 +187,15 @@ impl Bench {
             }
             "nginx" => {
                 make_folder()?;
-                let text = setting.nginx(&nginx_head(&folder, workers));
+                let text = setting.nginx(&nginx_head(&folder, workers), &folder);
                 let config = scratch.write(&format!("{unique}.conf"), text)?;
                 start_nginx(&unique, cpus, &config, scratch)?
+            }
+            "varnish" => {
+                make_folder()?;
+                let arguments = setting.varnish(&folder);
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                start(find("varnishd")?, &arguments)?
             }
             "h2o" => {
                 make_folder()?;

@@ -12,10 +12,11 @@ use super::wrk;
 use crate::{Outcome, machine, repository};
 
 /// The programs that may have taken part, and how each tells its version.
-const VERSIONS: [(&str, &str); 6] = [
+const VERSIONS: [(&str, &str); 7] = [
     ("nginx", "-v"),
     ("haproxy", "-v"),
     ("h2o", "-v"),
+    ("varnishd", "-V"),
     ("wrk", "-v"),
     ("h2load", "--version"),
     ("openssl", "version"),
@@ -24,13 +25,14 @@ const VERSIONS: [(&str, &str); 6] = [
 /// The peers of most bars.
 const BOTH: &[&str] = &["nginx", "haproxy"];
 const ALL: &[&str] = &["nginx", "haproxy", "h2o"];
+const CACHES: &[&str] = &["nginx", "haproxy", "varnish"];
 
 /// A bar: what it is about, the highest ratio, and of whose processor time in which scenario. Of
 /// several peers the best one counts.
 type CpuBar = (&'static str, f64, &'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const CPU_BARS: [CpuBar; 13] = [
+const CPU_BARS: [CpuBar; 16] = [
     ("h1 128 B, CPU of nginx",            0.85, "h1 128B",         &["nginx"]),
     ("h1 128 B, CPU of HAProxy",          0.75, "h1 128B",         &["haproxy"]),
     ("h1 64 KiB, CPU of the better",      0.5,  "h1 64KiB",        BOTH),
@@ -44,6 +46,9 @@ const CPU_BARS: [CpuBar; 13] = [
     ("TLS h1 1 MiB, CPU of the best",     0.65, "tls 1MiB",        ALL),
     ("TLS h2 128 B, CPU of the best",     0.9,  "h2 128B",         ALL),
     ("full handshake, CPU of the best",   0.75, "handshakes full", ALL),
+    ("hit 128 B, CPU of the best",        0.7,  "hit 128B",        CACHES),
+    ("hit 64 KiB, CPU of the best",       0.7,  "hit 64KiB",       CACHES),
+    ("hit 1 MiB, CPU of the best",        0.7,  "hit 1MiB",        CACHES),
 ];
 
 /// One measurement.

@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-pub(super) const SCENARIOS: [Scenario; 17] = [
+pub(super) const SCENARIOS: [Scenario; 20] = [
     Scenario {
         name: "h1 128B",
         sentence: "128 bytes, keep-alive on both sides",
@@ -173,6 +173,33 @@ pub(super) const SCENARIOS: [Scenario; 17] = [
         name: "idle h2c",
         sentence: "user memory for each of 8,000 idle clients of HTTP/2 without TLS after one request each",
         kind: Kind::Idle(Front::H2c),
+    },
+    Scenario {
+        name: "hit 128B",
+        sentence: "128 bytes from the cache's memory, keep-alive",
+        kind: Kind::Closed {
+            front: Front::Cached,
+            path: SMALL,
+            closes: false,
+        },
+    },
+    Scenario {
+        name: "hit 64KiB",
+        sentence: "64 KiB from the cache's memory, keep-alive",
+        kind: Kind::Closed {
+            front: Front::Cached,
+            path: "/64k",
+            closes: false,
+        },
+    },
+    Scenario {
+        name: "hit 1MiB",
+        sentence: "1 MiB from the cache's memory, keep-alive",
+        kind: Kind::Closed {
+            front: Front::Cached,
+            path: "/1m",
+            closes: false,
+        },
     },
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! Errors are looked for always. Warnings only when there is no error, since half a config warns of the other half.
 
+mod cache;
 mod listen;
 mod reach;
 mod tls;
@@ -21,6 +22,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     groups(reader, config);
     tests(reader, config);
     traffic::check(reader, config);
+    cache::check(reader, config);
     listen::check(reader, config);
     tls::check(reader, config);
     if reader
@@ -32,6 +34,7 @@ pub(crate) fn check(reader: &mut Reader, config: &mut Config) {
     }
     reach::check(reader, config);
     traffic::unused_pools(reader, config);
+    cache::odd(reader, config);
     tls::unused(reader, config);
     if config.sites.is_empty() {
         let start = Span {

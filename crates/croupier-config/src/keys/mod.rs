@@ -3,11 +3,13 @@
 //! The reader asks it what a key may be, the suggestion what could have been meant, the schema and the reference
 //! page what to print. A key that is not here does not exist.
 
+mod cache;
 mod pool;
 mod tables;
 mod tls;
 mod traffic;
 
+pub(crate) use cache::{CACHE, COMPRESS, DISK, STORE};
 pub(crate) use pool::{EJECT, HASH, HEALTH, POOL, QUEUE, SECRET, SERVER, STICKY};
 pub(crate) use tables::*;
 pub(crate) use tls::{ACME, BINDING, CLIENT_AUTH, HSTS, POOL_TLS, PROXY_HEADER, SITE_TLS};

@@ -1,5 +1,6 @@
 //! Every key of every table, in the order of the reference page.
 
+use super::cache::{CACHE_KEY, COMPRESS_KEY, STORE};
 use super::tls::{ACME, HSTS_KEY, PLAIN_KEY, TLS_KEY};
 use super::traffic::{HEDGE_KEY, MIRROR_KEY, PRIORITY_KEY, RETRY_KEY, SPLIT_BY_KEY, SPLIT_KEY};
 use super::{Key, Kind, POOL, Table, entry_key, key};
@@ -59,6 +60,12 @@ pub(crate) const ROOT: Table = Table {
             "",
             "Certificates that get and renew themselves.",
         ),
+        key(
+            "cache",
+            Kind::Named(&STORE),
+            "",
+            "Stores of the cache by name.",
+        ),
         key("pool", Kind::Named(&POOL), "", "Pools by name."),
         key("site", Kind::Named(&SITE), "", "Sites by host."),
         key(
@@ -68,7 +75,7 @@ pub(crate) const ROOT: Table = Table {
             "Tests that the config carries.",
         ),
     ],
-    later: &["cache", "limit", "auth", "stream"],
+    later: &["limit", "auth", "stream"],
 };
 
 pub(crate) const SERVER_TABLE: Table = Table {
@@ -270,8 +277,10 @@ pub(crate) const SITE: Table = Table {
         HEDGE_KEY,
         PRIORITY_KEY,
         MIRROR_KEY,
+        CACHE_KEY,
+        COMPRESS_KEY,
     ],
-    later: &["compress", "cache", "limit", "auth", "errors"],
+    later: &["limit", "auth", "errors"],
 };
 
 pub(crate) const ROUTE: Table = Table {
@@ -335,6 +344,8 @@ pub(crate) const ROUTE: Table = Table {
         HEDGE_KEY,
         PRIORITY_KEY,
         MIRROR_KEY,
+        CACHE_KEY,
+        COMPRESS_KEY,
         key(
             "name",
             Kind::Text("api"),
@@ -342,7 +353,7 @@ pub(crate) const ROUTE: Table = Table {
             "Its label in logs, metrics and tests; else its path.",
         ),
     ],
-    later: &["cache", "limit", "compress", "auth", "when", "files"],
+    later: &["limit", "auth", "when", "files"],
 };
 
 pub(crate) const REDIRECT: Table = Table {
@@ -500,6 +511,12 @@ pub(crate) const EXPECT: Table = Table {
             "",
             "Path and query as the origin sees them.",
         ),
+        key(
+            "cache",
+            Kind::Either(&[Kind::Text("edge"), Kind::Flag]),
+            "",
+            "The store that is asked for a kept answer; `false`: none is.",
+        ),
     ],
-    later: &["cache", "limit"],
+    later: &["limit"],
 };

@@ -6,6 +6,8 @@
 
 mod acme;
 mod balance;
+mod cache;
+mod compress;
 mod headers;
 mod health;
 pub mod limits;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 
 pub use acme::{AccountBinding, Acme, Challenge, KeyType};
 pub use balance::{Balance, HashBalance, HashKey, HashTable, Priority, Queue};
+pub use cache::{Cache, CacheDisk, CacheEdits, CacheStore, KeepCookies, NamePattern, StoreId};
+pub use compress::{Coding, Compress, CompressCookies, CompressEdits, TypePattern};
 pub use headers::{HeaderEdits, HeaderLine, Headers, Hide};
 pub use health::{CheckMethod, Eject, Health, HealthCheck, HttpCheck};
 pub use limits::{Limits, Timeout, TimeoutOverrides, Timeouts};
@@ -45,7 +49,7 @@ pub use route::{
 pub use site::{HostPattern, Site};
 pub use sticky::{SameSite, Secret, Sticky};
 pub use template::{Piece, Template};
-pub use test::{Expect, Test, TestRequest};
+pub use test::{Expect, ExpectCache, Test, TestRequest};
 pub use tls::{
     CertificateFrom, ClientAuth, ClientAuthMode, Hsts, OriginTls, Plain, SiteTls, TlsProfile,
 };
@@ -63,6 +67,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     pub limits: Limits,
     pub acme: Acme,
+    /// `[cache.NAME]` in the order written; then the store of `cache = true` if none is named so. [`StoreId`] is an index.
+    pub stores: Vec<CacheStore>,
     /// The named pools in the order written, then the anonymous ones that `proxy` made. [`PoolId`] is an index.
     pub pools: Vec<Pool>,
     pub sites: Vec<Site>,
@@ -75,6 +81,33 @@ impl Config {
     /// The pool behind an id of this config.
     pub fn pool(&self, id: PoolId) -> &Pool {
         &self.pools[id.0]
+    }
+
+    /// The store behind an id of this config.
+    pub fn store(&self, id: StoreId) -> &CacheStore {
+        &self.stores[id.0]
+    }
+
+    /// What is kept of one route's answers: what the site says, then the route, key by key; `None`: nothing. Routes
+    /// without a pool keep nothing.
+    pub fn cache_of(&self, site: &Site, route: &Route) -> Option<Cache> {
+        route.action.pools().next()?;
+        let edits = cache::laid_over(site.cache.as_ref(), route.cache.as_ref())?;
+        let is_implicit = |store: &CacheStore| store.name.value == CacheStore::IMPLICIT;
+        let implicit = self.stores.iter().position(is_implicit);
+        let named = edits.iter().filter_map(|edits| edits.store).next_back();
+        let store = named.map(|store| store.value).or(implicit.map(StoreId))?;
+        let mut cache = Cache::of(store);
+        for edits in edits {
+            edits.apply(&mut cache);
+        }
+        Some(cache)
+    }
+
+    /// What is compressed of one route's answers: what the site says, then the route, key by key; `None`: nothing.
+    pub fn compress_of(&self, site: &Site, route: &Route) -> Option<Compress> {
+        route.action.pools().next()?;
+        compress::resolved(site.compress.as_ref(), route.compress.as_ref())
     }
 
     /// The timeouts of one route: `[timeouts]`, then its pool's, then its site's, then its own. A split has several

@@ -1,8 +1,8 @@
 //! A route: when it matches, what it does, and what it changes on the way.
 
 use super::{
-    HashKey, HeaderLine, Headers, Hedge, Hide, Percent, PoolId, Priority, RetryEdits, Switch,
-    Template, TimeoutOverrides,
+    CacheEdits, CompressEdits, HashKey, HeaderLine, Headers, Hedge, Hide, Percent, PoolId,
+    Priority, RetryEdits, Switch, Template, TimeoutOverrides,
 };
 use crate::source::{Span, Spanned};
 
@@ -19,6 +19,10 @@ pub struct Route {
     pub hide: Option<Hide>,
     pub timeout: TimeoutOverrides,
     pub traffic: Traffic,
+    /// `None`: as the site says.
+    pub cache: Option<Switch<CacheEdits>>,
+    /// `None`: as the site says.
+    pub compress: Option<Switch<CompressEdits>>,
     pub span: Span,
 }
 

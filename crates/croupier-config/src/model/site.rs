@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Headers, Hide, Hsts, Listen, Plain, Route, SiteTls, TimeoutOverrides, Traffic};
+use super::{
+    CacheEdits, CompressEdits, Headers, Hide, Hsts, Listen, Plain, Route, SiteTls, Switch,
+    TimeoutOverrides, Traffic,
+};
 use crate::source::{Span, Spanned};
 
 /// `[site."HOST"]`.
@@ -27,6 +30,8 @@ pub struct Site {
     pub hsts: Option<Hsts>,
     pub timeout: TimeoutOverrides,
     pub traffic: Traffic,
+    pub cache: Option<Switch<CacheEdits>>,
+    pub compress: Option<Switch<CompressEdits>>,
     pub span: Span,
 }
 

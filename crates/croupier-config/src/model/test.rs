@@ -47,4 +47,15 @@ pub struct Expect {
     pub location: Option<Spanned<String>>,
     /// Path and query as the origin sees them.
     pub path: Option<Spanned<String>>,
+    /// Whether a kept answer may answer the request.
+    pub cache: Option<Spanned<ExpectCache>>,
+}
+
+/// `expect = { cache = .. }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectCache {
+    /// The store of this name is asked.
+    Store(String),
+    /// `false`: no store is asked.
+    Nothing,
 }

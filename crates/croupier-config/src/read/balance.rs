@@ -98,7 +98,7 @@ pub(crate) fn hash_key(reader: &mut Reader, field: &Field<'_>) -> Option<HashKey
     }
 }
 
-fn parse(text: &str) -> Result<HashKey, (Code, Complaint)> {
+pub(crate) fn parse(text: &str) -> Result<HashKey, (Code, Complaint)> {
     let named = |name: &str, what: &str| match name {
         "" => Err((
             codes::UNKNOWN_WORD,

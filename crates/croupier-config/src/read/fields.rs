@@ -101,6 +101,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("accept_proxy", "proxy_protocol"),
     ("data_dir", "state"),
     ("storage", "state"),
+    ("max_size", "size"),
+    ("directory", "path"),
+    ("max_file_size", "max_object"),
+    ("object_max", "max_object"),
+    ("cache_key", "key"),
+    ("default_ttl", "ttl"),
+    ("grace", "stale_if_error"),
+    ("swr", "stale_while_revalidate"),
+    ("vary", "key"),
+    ("bypass", "bypass_cookies"),
+    ("use_stale", "stale_if_error"),
+    ("lock_timeout", "collapse_wait"),
+    ("allow_purge", "purge_from"),
+    ("proxy_cache", "cache"),
+    ("gzip", "compress"),
+    ("brotli", "compress"),
+    ("encode", "compress"),
+    ("encodings", "codings"),
+    ("min_length", "min"),
+    ("gzip_types", "types"),
 ];
 
 impl<'a> Fields<'a> {
@@ -170,6 +190,9 @@ impl<'a> Fields<'a> {
     /// The top-level table that has the key, when this one has not.
     fn home_of(&self, name: &str) -> Option<String> {
         use crate::keys::{LIMITS, POOL, ROOT, ROUTE, SERVER_TABLE, SITE, TIMEOUTS};
+        if name == "cache" {
+            return Some("a site or route; a store is `[cache.NAME]`".into());
+        }
         if ROOT.key(name).is_some() {
             return Some("the top level, before the first header".into());
         }

@@ -7,6 +7,8 @@ mod action;
 mod address;
 mod amount;
 mod balance;
+mod cache;
+mod compress;
 mod condition;
 mod field;
 mod fields;
@@ -30,6 +32,7 @@ mod tls;
 mod traffic;
 mod url;
 
+pub(crate) use cache::StoreBook;
 pub(crate) use field::Field;
 pub(crate) use fields::Fields;
 #[cfg(test)]
@@ -156,6 +159,7 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
     let mut limits = Limits::default();
     let mut acme = Acme::default();
     let mut book = PoolBook::default();
+    let mut stores = StoreBook::default();
     let mut sites = Vec::new();
     let mut tests = Vec::new();
     let tops: Vec<Fields<'_>> = files.iter().filter_map(|file| top(reader, file)).collect();
@@ -176,6 +180,9 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
             reader.acme_at = top.get("acme").map(|field| field.name);
             acme = acme::acme(reader, &table);
         }
+        for entry in named(reader, top, "cache", &keys::STORE) {
+            stores.read(reader, entry);
+        }
         for entry in named(reader, top, "pool", &keys::POOL) {
             book.name(reader, entry);
         }
@@ -187,13 +194,14 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
     }
     for top in &tops {
         for entry in named(reader, top, "site", &keys::SITE) {
-            sites.extend(site::site(reader, entry, &mut book));
+            sites.extend(site::site(reader, entry, &mut book, &mut stores));
         }
         if let Some(field) = top.get("test") {
             tests.extend(test::tests(reader, &field));
         }
     }
     let pools = book.into_pools();
+    let stores = stores.into_stores(&sites);
     let warnings = Diagnostics::default();
     let sources = Arc::new(Sources::default());
     Config {
@@ -202,6 +210,7 @@ pub(crate) fn config(reader: &mut Reader, files: &[File]) -> Config {
         timeouts,
         limits,
         acme,
+        stores,
         pools,
         sites,
         tests,
@@ -214,7 +223,7 @@ fn top<'a>(reader: &mut Reader, file: &'a File) -> Option<Fields<'a>> {
     if file.is_main {
         return Some(top);
     }
-    for name in ["version", "server", "timeouts", "limits", "acme"] {
+    for name in ["version", "server", "timeouts", "limits", "acme", "cache"] {
         if let Some(field) = top.get(name).filter(|_| name != "version") {
             let message = format!("`{name}` belongs to the main file");
             reader.note(

@@ -6,7 +6,8 @@ use crate::keys;
 use crate::model::{PathMatch, Route, When};
 use crate::read::action::{self, ACTIONS, Found};
 use crate::read::{
-    Complaint, Fields, PoolBook, Reader, condition, headers, host, limits, path, traffic,
+    Complaint, Fields, PoolBook, Reader, StoreBook, cache, compress, condition, headers, host,
+    limits, path, traffic,
 };
 use crate::source::Spanned;
 use crate::tree::{Node, Value};
@@ -21,6 +22,7 @@ pub(crate) fn route(
     node: &Node,
     index: usize,
     book: &mut PoolBook,
+    stores: &mut StoreBook,
 ) -> Option<Route> {
     if !matches!(node.value, Value::Table(_)) {
         let message = format!("a route is a table, not {}", node.found());
@@ -48,6 +50,8 @@ pub(crate) fn route(
     let hide = headers::hide(reader, &table);
     let timeout = limits::overrides(reader, &table);
     let traffic = traffic::traffic(reader, &table, book);
+    let cache = cache::edits(reader, &table, stores);
+    let compress = compress::edits(reader, &table);
     if let Some(action) = &action {
         traffic::note_without_pool(reader, &table, action);
     }
@@ -65,6 +69,8 @@ pub(crate) fn route(
         hide,
         timeout,
         traffic,
+        cache,
+        compress,
         span: node.span,
     })
 }

@@ -5,13 +5,21 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::model::{PathEdit, Route, Site, TimeoutOverrides, Traffic, When};
 use crate::read::action::{self, ACTIONS, Found};
-use crate::read::{Fields, PoolBook, Reader, headers, host, limits, process, route, tls, traffic};
+use crate::read::{
+    Fields, PoolBook, Reader, StoreBook, cache, compress, headers, host, limits, process, route,
+    tls, traffic,
+};
 use crate::source::Spanned;
 use crate::tree::{Entry, Node, Value};
 
 const ROUTES_MAX: usize = 10_000;
 
-pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> Option<Site> {
+pub(crate) fn site(
+    reader: &mut Reader,
+    entry: &Entry,
+    book: &mut PoolBook,
+    stores: &mut StoreBook,
+) -> Option<Site> {
     let key = Spanned::new(entry.key.value.as_str(), entry.key.span);
     if entry.node.as_table().is_none() {
         let diagnostic = if keys::SITE.key(key.value).is_some() {
@@ -44,7 +52,7 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
     let listen = table
         .get("listen")
         .map(|field| process::listen(reader, &field));
-    let routes = routes(reader, &table, book);
+    let routes = routes(reader, &table, book, stores);
     let headers = headers::headers(reader, &table);
     let hide = headers::hide(reader, &table).unwrap_or_default();
     let forwarded = table
@@ -53,6 +61,8 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         .unwrap_or(false);
     let timeout = limits::overrides(reader, &table);
     let traffic = traffic::traffic(reader, &table, book);
+    let cache = cache::edits(reader, &table, stores);
+    let compress = compress::edits(reader, &table);
     let (written, plain, hsts) = tls::written(reader, &table);
     let host = host?;
     reader.written.push(written);
@@ -69,6 +79,8 @@ pub(crate) fn site(reader: &mut Reader, entry: &Entry, book: &mut PoolBook) -> O
         hsts,
         timeout,
         traffic,
+        cache,
+        compress,
         span: entry.node.span,
     })
 }
@@ -92,7 +104,12 @@ fn unquoted(entry: &Entry) -> Option<String> {
     (host != entry.key.value && host::pattern(&host).is_ok()).then_some(host)
 }
 
-fn routes(reader: &mut Reader, table: &Fields<'_>, book: &mut PoolBook) -> Vec<Route> {
+fn routes(
+    reader: &mut Reader,
+    table: &Fields<'_>,
+    book: &mut PoolBook,
+    stores: &mut StoreBook,
+) -> Vec<Route> {
     let mut routes = Vec::new();
     let written = table.get("routes");
     if let Some(field) = written {
@@ -114,7 +131,7 @@ fn routes(reader: &mut Reader, table: &Fields<'_>, book: &mut PoolBook) -> Vec<R
             reader.note(Diagnostic::error(codes::TOO_LARGE, field.name, message));
         } else {
             for (index, item) in items.iter().enumerate() {
-                routes.extend(route::route(reader, item, index + 1, book));
+                routes.extend(route::route(reader, item, index + 1, book, stores));
             }
         }
     }
@@ -128,6 +145,8 @@ fn routes(reader: &mut Reader, table: &Fields<'_>, book: &mut PoolBook) -> Vec<R
             hide: None,
             timeout: TimeoutOverrides::default(),
             traffic: Traffic::default(),
+            cache: None,
+            compress: None,
             span: field.name.to(field.node.span),
         }),
         Found::Broken => {}

@@ -3,10 +3,10 @@
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
-use crate::model::{Expect, HostPattern, Test, TestRequest};
+use crate::model::{CacheStore, Expect, ExpectCache, HostPattern, Test, TestRequest};
 use crate::read::{Complaint, Field, Fields, Reader, address, headers, host};
 use crate::source::Spanned;
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 pub(crate) fn tests(reader: &mut Reader, field: &Field<'_>) -> Vec<Test> {
     if field.node.as_table().is_some() {
@@ -68,6 +68,9 @@ fn expect(reader: &mut Reader, table: &Fields<'_>) -> Option<Expect> {
     let status = table.get("status").and_then(|field| field.integer(reader));
     let status = status
         .and_then(|status| Some(Spanned::new(u16::try_from(status.value).ok()?, status.span)));
+    let cache = table
+        .get("cache")
+        .and_then(|field| expect_cache(reader, &field));
     let names: Vec<&'static str> = keys::EXPECT.names().collect();
     if table.among(&names).is_empty() {
         let message = "the test expects nothing";
@@ -89,7 +92,17 @@ fn expect(reader: &mut Reader, table: &Fields<'_>) -> Option<Expect> {
         status,
         location,
         path,
+        cache,
     })
+}
+
+fn expect_cache(reader: &mut Reader, field: &Field<'_>) -> Option<Spanned<ExpectCache>> {
+    let expected = match &field.node.value {
+        Value::Boolean(false) => ExpectCache::Nothing,
+        Value::Boolean(true) => ExpectCache::Store(CacheStore::IMPLICIT.into()),
+        _ => ExpectCache::Store(field.full_text(reader)?.value.to_owned()),
+    };
+    Some(Spanned::new(expected, field.node.span))
 }
 
 /// `GET https://host:port/path?query`

@@ -13,7 +13,7 @@ const BODY_MAX: u64 = 64 << 20;
 const PARTS_MAX: usize = 100;
 
 /// Keys that need a pool.
-const OF_POOL: &[&str] = &["retry", "hedge", "priority", "mirror"];
+const OF_POOL: &[&str] = &["retry", "hedge", "priority", "mirror", "cache", "compress"];
 
 pub(crate) fn traffic(reader: &mut Reader, table: &Fields<'_>, book: &PoolBook) -> Traffic {
     let priority = table.get("priority").and_then(|field| field.word(reader));
@@ -38,7 +38,12 @@ pub(crate) fn note_without_pool(reader: &mut Reader, table: &Fields<'_>, action:
     }
     for field in table.among(OF_POOL) {
         let name = field.key.name;
-        let message = format!("`{name}` says how requests go to a pool, and this route has none");
+        let message = match name {
+            "cache" | "compress" => {
+                format!("`{name}` is for answers of a pool, and this route has none")
+            }
+            _ => format!("`{name}` says how requests go to a pool, and this route has none"),
+        };
         reader.note(
             Diagnostic::error(codes::CONFLICT, field.name, message).help(format!(
                 "leave out `{name}`, or write it in the route that has the pool"

@@ -2,8 +2,10 @@
 
 pub mod h1;
 pub mod h2;
+pub mod nobody;
 
 mod stream;
 
 pub use h1::ClientConn;
+pub use nobody::{Keeper, Nobody};
 pub use stream::ClientStream;

@@ -25,6 +25,7 @@ pub mod policy;
 mod marks;
 mod server;
 mod spare;
+mod stores;
 
 mod busy;
 
@@ -60,6 +61,7 @@ pub use pool::LivePool;
 pub use queue::Queue;
 pub use server::{Place, Server, Status};
 pub use spare::{Giver, Spares};
+pub use stores::Stores;
 
 use crate::{fault::Code, pool::sticky::Secret};
 
@@ -80,6 +82,8 @@ pub struct Live {
     pub certs: Certs,
     /// How pools' servers are spoken to.
     pub manners: Manners,
+    /// What answers are kept in.
+    pub stores: Stores,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -101,6 +105,7 @@ impl Live {
             names: Names::default(),
             certs: Certs::default(),
             manners: Manners::default(),
+            stores: Stores::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),
@@ -185,9 +190,10 @@ impl Live {
         }
     }
 
-    /// Forgets pools, servers and certificates that nobody holds any more.
+    /// Forgets pools, servers, stores and certificates that nobody holds any more.
     pub fn release(&self) {
         self.certs.release();
+        self.stores.release();
         // A pool holds its servers, and they its queue; so both may be let go in this order.
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| Arc::strong_count(pool) > 1);

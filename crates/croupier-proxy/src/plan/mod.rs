@@ -6,6 +6,7 @@ mod pool;
 mod servers;
 mod way;
 
+pub mod cache;
 pub mod digest;
 pub mod path_edit;
 pub mod template;
@@ -13,6 +14,8 @@ pub mod tls;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use cache::{CachePlan, CompressPlan};
+use croupier_cache::store::Store;
 use croupier_config::model::{Listen, PoolId, Trusted};
 use croupier_http::{Method, Version};
 use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLimits};
@@ -44,6 +47,8 @@ pub struct Plan {
     pub sites: Vec<SitePlan>,
     /// The pools; indexed by `PoolId`.
     pub pools: Vec<PoolPlan>,
+    /// What answers are kept in, in the order of the config.
+    pub stores: Vec<Arc<Store>>,
     /// Whose forwarding fields are believed.
     pub trusted: TrustedPeers,
     /// Whose connections begin with a PROXY header.
@@ -113,6 +118,10 @@ pub struct RoutePlan {
     pub priority: u8,
     /// Who gets a copy.
     pub mirror: Option<Box<MirrorPlan>>,
+    /// What is kept of its answers; None: nothing.
+    pub cache: Option<CachePlan>,
+    /// What is compressed of its answers; None: nothing.
+    pub compress: Option<CompressPlan>,
 }
 
 /// Several pools, and who goes where.

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -9,7 +10,7 @@ use croupier_http::{BodyLen, Method, Name, ResponseHead};
 use croupier_net::{
     NetError,
     client::ClientStream,
-    side::Sink as _,
+    side::{Sink as _, Source as _},
     splice::Failure,
     timers::{NEVER, Tick, ticks},
 };
@@ -17,7 +18,7 @@ use croupier_net::{
 use super::{
     fetch::{report, resume},
     inspect,
-    shape::{DealtLines, MadeLines},
+    shape::{DealtLines, KeptLines, MadeLines},
     tunnel,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
     grpc,
+    kept::{Kept, KeptBody},
     plan::Times,
     relay::{Pump, Side},
 };
@@ -48,6 +50,7 @@ pub(crate) async fn run(
     match answer {
         Answer::Dealt(dealt) => self::dealt(x, conn, dealt, deadline).await,
         Answer::Switch(dealt) => Box::pin(tunnel::run(x, conn, dealt)).await,
+        Answer::Kept(kept) => self::kept(x, conn, kept).await,
         Answer::Made(made) => Box::pin(self::made(x, conn, made)).await,
         Answer::Silence => conn.close_after(),
     }
@@ -99,6 +102,75 @@ async fn made(x: &mut Exchange, conn: &mut ClientStream, made: &Made) {
             x.failed(send_fault(&error));
         }
     }
+}
+
+/// An answer of the cache: one that lies in memory leaves with its head, one that still arrives as
+/// it arrives.
+async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
+    let head = ResponseHead::of_status(kept.status);
+    conn.send_head(&head, kept.framing, kept.declared, &KeptLines { x, kept });
+    x.tally.status = kept.status;
+    x.tally.ttfb = Some(x.incoming.began.elapsed());
+    let ended = match &kept.body {
+        KeptBody::Nothing | KeptBody::Memory { .. } => {
+            let sent = conn.send_whole(kept.body.data(), x.times().client_send);
+            sent.await.map_err(|error| send_fault(&error))
+        }
+        _ => Box::pin(send_kept(x, conn, &mut kept.body)).await,
+    };
+    x.tally.bytes_out = conn.body_sent();
+    let Err(fault) = ended else { return };
+    if fault.is_of_origin() {
+        // Counted and told of where it was fetched.
+        x.tally.fault = Some(fault);
+        conn.cut();
+        let _ = conn.flush(x.times().client_send).await;
+    } else {
+        conn.cut();
+        x.failed(fault);
+    }
+}
+
+/// Sends a body that is not all at hand.
+async fn send_kept(
+    x: &mut Exchange,
+    conn: &mut ClientStream,
+    body: &mut KeptBody,
+) -> Result<(), Fault> {
+    let mut pump = Pump::new();
+    let time = x.times().client_send;
+    let mut progress = (0, Side::Source);
+    let mut until = NEVER;
+    let worker = Rc::clone(&x.worker);
+    poll_fn(|cx| {
+        match pump.poll(cx, body, conn, &worker.local.pipes) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(Failure::Source(error))) => {
+                return Poll::Ready(Err(origin_body_fault(&error)));
+            }
+            Poll::Ready(Err(Failure::Sink(error))) => {
+                return Poll::Ready(Err(send_fault(&error)));
+            }
+            Poll::Pending => {}
+        }
+        if conn.has_received_all() && conn.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Code::ClientGone.into()));
+        }
+        // Whoever fetches it watches the origin's clock.
+        if (pump.moved, pump.waits_for) != progress {
+            progress = (pump.moved, pump.waits_for);
+            until = match pump.waits_for {
+                Side::Source => NEVER,
+                Side::Sink => worker.local.timers.after(time),
+            };
+        }
+        conn.timer().arm(until);
+        if conn.timer().is_expired(cx) {
+            return Poll::Ready(Err(Code::ClientSendTimeout.into()));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn send_fault(error: &NetError) -> Fault {

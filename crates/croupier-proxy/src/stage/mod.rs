@@ -3,7 +3,7 @@
 //! Before the first, once a connection: [`greet`].
 //! 1 [`inspect`] (and [`secure`], which finds the site), 2 [`route`], 3 [`admit`], 4 [`fetch`]
 //! (which speaks through [`outgoing`]), 5 [`shape`], 6 [`deliver`]; `settle` runs from the exchange's drop; [`rescue`] stands beside them: off the path, it
-//! turns a fault into an answer; [`mirror`] sends copies that nobody waits for. The cache will stand before and after `fetch`.
+//! turns a fault into an answer; [`mirror`] sends copies that nobody waits for. [`cache`] stands before and after `fetch`.
 
 pub(crate) mod greet;
 
@@ -15,9 +15,13 @@ pub(crate) mod route;
 
 pub(crate) mod admit;
 
+pub(crate) mod cache;
+
 pub(crate) mod fetch;
 
 pub(crate) mod outgoing;
+
+pub(crate) mod encode;
 
 pub(crate) mod shape;
 

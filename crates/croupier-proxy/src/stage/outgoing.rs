@@ -39,7 +39,8 @@ impl Outgoing for RequestLines<'_> {
         let mut drop = hop::HOP
             .union(OURS)
             .union(listed.names)
-            .union(edits.dropped());
+            .union(edits.dropped())
+            .union(self.x.asks.drop);
         if !incoming.is_trusted {
             drop = drop.union(hop::FORWARDED);
         }
@@ -82,6 +83,9 @@ impl Outgoing for RequestLines<'_> {
         }
         for (name, value) in self.extra {
             emit(name, value);
+        }
+        for (name, value) in &self.x.asks.lines {
+            emit(name.as_bytes(), value);
         }
     }
 }

@@ -11,7 +11,14 @@ use croupier_http::{
 };
 use croupier_net::side::Outgoing;
 
-use crate::{answer::Made, exchange::Exchange, plan::RoutePlan, pool::sticky};
+use croupier_cache::{
+    object::push_line,
+    rules::{Told, kept::is_kept, status::CacheStatus},
+};
+use croupier_telemetry::text;
+
+use super::encode::Relined;
+use crate::{answer::Made, exchange::Exchange, kept::Kept, plan::RoutePlan, pool::sticky};
 
 /// The lines of a server's answer on their way to the client.
 pub(crate) struct DealtLines<'a> {
@@ -21,7 +28,11 @@ pub(crate) struct DealtLines<'a> {
 
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        passing_lines(self.x, self.head, emit);
+        let mut relined = Relined::new(self.x.recode, emit);
+        passing_lines(self.x, self.head, &mut |name, value| {
+            relined.line(name, value)
+        });
+        relined.finish();
         secure_lines(self.x, emit);
         if !self.head.fields.contains(Name::DATE) && self.head.status >= 200 {
             self.x
@@ -34,6 +45,7 @@ impl Outgoing for DealtLines<'_> {
                 emit(&line.name, &line.value);
             }
         }
+        cache_status(self.x, emit);
     }
 }
 
@@ -130,6 +142,74 @@ fn rewrite(x: &Exchange, route: &RoutePlan, field: &Field<'_>) -> Option<Vec<u8>
         Name::SET_COOKIE => hide::cookie(field.value, servers, &face),
         _ => None,
     }
+}
+
+/// The lines of an answer of the cache. What the origin's became on their way into it is what
+/// [`passing_lines`] made of them then.
+pub(crate) struct KeptLines<'a> {
+    pub(crate) x: &'a Exchange,
+    pub(crate) kept: &'a Kept,
+}
+
+impl Outgoing for KeptLines<'_> {
+    fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let mut relined = Relined::new(self.x.recode, emit);
+        self.kept
+            .lines(&mut |name, value| relined.line(name, value));
+        relined.finish();
+        if let Some(age) = self.kept.age {
+            self.x.worker.with_scratch(|value| {
+                text::number(value, age.into());
+                emit(b"age", value);
+            });
+        }
+        secure_lines(self.x, emit);
+        stick(self.x, emit);
+        if let Some(route) = self.x.route_plan() {
+            for line in &route.response_edits.lines {
+                emit(&line.name, &line.value);
+            }
+        }
+        cache_status(self.x, emit);
+    }
+}
+
+/// `Cache-Status` (RFC 9211).
+fn cache_status(x: &Exchange, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    let note = &x.tally.cache;
+    let Some(did) = note.did else { return };
+    let status = CacheStatus {
+        cache: "croupier",
+        did,
+        ttl: note.ttl,
+        detail: note.because,
+    };
+    x.worker.with_scratch(|value| {
+        status.write(value);
+        emit(b"cache-status", value);
+    });
+}
+
+/// Writes the lines of a server's answer as the cache keeps them: what ends with the connection and
+/// what shows the server is gone from them.
+pub(crate) fn lines_to_keep(x: &Exchange, head: &ResponseHead) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(head.fields.text_len() + 64);
+    let told = Told::of(&head.fields);
+    passing_lines(x, head, &mut |name, value| {
+        let field = Field {
+            name: Name::from_bytes(name),
+            raw_name: name,
+            value,
+        };
+        if is_kept(&field, &head.fields, &told) {
+            push_line(&mut lines, name, value);
+        }
+    });
+    if !head.fields.contains(Name::DATE) {
+        x.worker
+            .with_date(|date| push_line(&mut lines, b"date", date.as_bytes()));
+    }
+    lines
 }
 
 /// The lines of an answer of our own.

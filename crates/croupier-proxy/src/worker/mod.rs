@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use croupier_cache::store::key::KeyBuf;
 use croupier_http::Target;
 use croupier_net::{
     Local,
@@ -77,6 +78,8 @@ pub(crate) struct Worker {
     clock: Cell<Clock>,
     date: RefCell<(u64, String)>,
     scratch: RefCell<Vec<u8>>,
+    /// The key of the request that is being looked up.
+    pub(crate) key: RefCell<KeyBuf>,
 }
 
 /// The wall clock, read about ten times a second.
@@ -117,6 +120,7 @@ impl Worker {
             targets: RefCell::default(),
             clock: Cell::new(Clock::read()),
             date: RefCell::default(),
+            key: RefCell::default(),
             scratch: RefCell::default(),
         })
     }

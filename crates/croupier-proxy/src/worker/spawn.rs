@@ -92,6 +92,32 @@ pub(crate) fn exchange(exchange: impl Future<Output = ()> + 'static) {
     drop(tokio::task::spawn_local(exchange));
 }
 
+/// Runs an exchange that no client waits for: an answer on its way into the cache. The worker does
+/// not end before it, as with a connection: whoever reads along gets the whole.
+pub(crate) fn unattended(worker: &Rc<Worker>, exchange: impl Future<Output = ()> + 'static) {
+    worker.connections.set(worker.connections.get() + 1);
+    let held = Held(Rc::clone(worker));
+    // The handle is not needed: the task ends itself.
+    drop(tokio::task::spawn_local(async move {
+        exchange.await;
+        drop(held);
+    }));
+}
+
+/// Keeps a worker from ending.
+#[derive(Debug)]
+struct Held(Rc<Worker>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        count_panic(
+            &self.0,
+            "a bug; an answer on its way into the cache was lost",
+        );
+    }
+}
+
 /// Runs what makes or drives a connection to a server: several exchanges may depend on it, and none
 /// of them waits for its end.
 pub(crate) fn driver(driver: Pin<Box<dyn Future<Output = ()>>>) {

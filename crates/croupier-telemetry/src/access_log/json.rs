@@ -40,6 +40,7 @@ pub(super) fn write(record: &Record<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) {
     duration(out, b",\"origin_ttfb_ms\":", record.origin_ttfb);
     number(out, b",\"retries\":", record.retries.into());
     string(out, b",\"no_retry\":\"", record.no_retry.as_bytes());
+    string(out, b",\"cache\":\"", record.cache.as_bytes());
     string(out, b",\"request_id\":\"", record.request_id.as_bytes());
     string(
         out,

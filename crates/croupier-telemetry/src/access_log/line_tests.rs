@@ -43,6 +43,7 @@ pub(super) const FULL: Record<'static> = Record {
     origin_ttfb: Some(Duration::from_micros(2_900)),
     retries: 1,
     no_retry: "method",
+    cache: "miss",
     request_id: "019aafd8-a5f8-7000-8000-000000000000",
     trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
     fault: "origin.body.truncated",
@@ -71,7 +72,7 @@ fn a_json_line_in_full() {
             r#""tls_group":"X25519MLKEM768","tls_resumed":true,"sni":"shop.example.com","#,
             r#""client_cert":"CN=alice","status":200,"bytes_in":0,"bytes_out":12345,"#,
             r#""dur_ms":4.250,"ttfb_ms":3.000,"origin_connect_ms":0.150,"origin_ttfb_ms":2.900,"#,
-            r#""retries":1,"no_retry":"method","request_id":"019aafd8-a5f8-7000-8000-000000000000","#,
+            r#""retries":1,"no_retry":"method","cache":"miss","request_id":"019aafd8-a5f8-7000-8000-000000000000","#,
             r#""trace_id":"0af7651916cd43dd8448eb211c80319c","fault":"origin.body.truncated","#,
             r#""tunnel":true,"user_agent":"curl/8.11.0","referer":"https://shop.example.com/"}"#,
             "\n"

@@ -74,6 +74,7 @@ fields! {
     OriginTtfbMs "origin_ttfb_ms"
     Retries "retries"
     NoRetry "no_retry"
+    Cache "cache"
     RequestId "request_id"
     TraceId "trace_id"
     Fault "fault"
@@ -169,6 +170,7 @@ fn write_field(field: Field, record: &Record<'_>, stamp: &mut Stamp, out: &mut V
         Field::Sni => record.tls.sni.as_bytes(),
         Field::ClientCert => record.tls.client.as_bytes(),
         Field::NoRetry => record.no_retry.as_bytes(),
+        Field::Cache => record.cache.as_bytes(),
         Field::RequestId => record.request_id.as_bytes(),
         Field::TraceId => record.trace_id.unwrap_or_default().as_bytes(),
         Field::Fault => record.fault.as_bytes(),

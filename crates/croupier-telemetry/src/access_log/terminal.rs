@@ -2,8 +2,8 @@
 //!
 //! `12:00:00 GET  shop.example.com/assets/app.js         200  12k 4.2ms 10.0.1.11:8080`
 //!
-//! Time is UTC. The target gives way first: its middle is left out. At the end stands the server, then
-//! the fault if there was one.
+//! Time is UTC. The target gives way first: its middle is left out. At the end stand the server, what
+//! the cache did, and the fault if there was one.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) fn write(record: &Record<'_>, color: Color, stamp: &mut Stamp, out: &
             1 + name.len().min(FIELD_BYTES)
         }
     };
-    let rest = FIXED + method + shown(record.server) + shown(record.fault);
+    let rest = FIXED + method + shown(record.server) + shown(record.cache) + shown(record.fault);
     let width = COLUMNS.saturating_sub(rest).max(TARGET_AT_LEAST);
     padded(out, width, |out| target(out, record, width));
 
@@ -53,7 +53,7 @@ pub(super) fn write(record: &Record<'_>, color: Color, stamp: &mut Stamp, out: &
     right(out, 4, |out| size(out, record.bytes_out));
     out.push(b' ');
     right(out, 5, |out| duration(out, record.duration));
-    for name in [record.server, record.fault]
+    for name in [record.server, record.cache, record.fault]
         .into_iter()
         .filter(|name| !name.is_empty())
     {

@@ -1,8 +1,10 @@
 //! The command line: one file for each verb, and what they share.
 
+mod cache;
 mod check;
 mod config_file;
 mod config_tests;
+mod control;
 mod explain;
 mod proxy;
 mod question;
@@ -58,6 +60,8 @@ enum Verb {
     Explain(explain::Arguments),
     /// Ask the running proxy to reload its config; wait for the verdict
     Reload(reload::Arguments),
+    /// Show what the running proxy keeps of answers, or take it out
+    Cache(cache::Arguments),
     /// Print the JSON Schema of the config
     Schema,
     /// Play: three servers and a proxy before them, all in this process
@@ -108,6 +112,7 @@ pub(crate) fn run() -> Code {
         Some(Verb::Check(arguments)) => check::run(&arguments),
         Some(Verb::Explain(arguments)) => explain::run(&arguments),
         Some(Verb::Reload(arguments)) => reload::run(&arguments),
+        Some(Verb::Cache(arguments)) => cache::run(&arguments),
         Some(Verb::Schema) => schema::run(),
         Some(Verb::Demo(arguments)) => demo::run(&arguments),
         Some(Verb::Reference(arguments)) => reference::run(&arguments, &Cli::command()),

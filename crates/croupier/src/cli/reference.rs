@@ -61,14 +61,14 @@ fn cli(root: &clap::Command) -> String {
     root.build();
     let mut page = OPENING.to_owned();
     for command in root.get_subcommands().filter(|one| !one.is_hide_set()) {
-        section(command, &mut page);
+        section(command, "", &mut page);
     }
     page
 }
 
-fn section(command: &clap::Command, page: &mut String) {
+fn section(command: &clap::Command, above: &str, page: &mut String) {
     let about = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string);
-    let name = command.get_name();
+    let name = format!("{above}{}", command.get_name());
     // Writing to a String cannot fail.
     let _ = write!(page, "\n## `croupier {name}`\n\n");
     if let Some(short) = about(command.get_about()) {
@@ -96,11 +96,12 @@ fn section(command: &clap::Command, page: &mut String) {
     let arguments: Vec<&clap::Arg> = command
         .get_arguments()
         .filter(|argument| argument.get_id() != "help" && !argument.is_hide_set())
+        // What belongs to the command above is told there.
+        .filter(|argument| above.is_empty() || !argument.is_global_set())
         .collect();
-    if arguments.is_empty() {
-        return;
+    if !arguments.is_empty() {
+        page.push_str("\n| argument | meaning |\n| --- | --- |\n");
     }
-    page.push_str("\n| argument | meaning |\n| --- | --- |\n");
     for argument in arguments {
         let help = argument.get_help().map(ToString::to_string);
         let values: Vec<String> = argument
@@ -123,6 +124,11 @@ fn section(command: &clap::Command, page: &mut String) {
         }
         let spelling = spelling(argument).replace('|', "\\|");
         let _ = writeln!(page, "| `{spelling}` | {help} |");
+    }
+    for verb in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+        if verb.get_name() != "help" {
+            section(verb, &format!("{name} "), page);
+        }
     }
 }
 

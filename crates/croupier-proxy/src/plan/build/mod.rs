@@ -1,10 +1,12 @@
 //! Config and live state to plan, all or nothing. Top to bottom: pools, sites, listeners.
 
+mod cache;
 mod pool;
 mod tls;
 
 use std::sync::Arc;
 
+use croupier_cache::store::Store;
 use croupier_config::{
     Config,
     model::{
@@ -73,11 +75,12 @@ fn with_tls(
         .iter()
         .map(|written| pool::pool(config, written, live))
         .collect::<Result<Vec<_>, _>>()?;
+    let stores = cache::stores(config, live);
     let sites = config
         .sites
         .iter()
         .zip(site_tls)
-        .map(|(site, tls)| build_site(config, site, tls, live))
+        .map(|(site, tls)| build_site(config, site, tls, &stores, live))
         .collect::<Result<Vec<_>, _>>()?;
     let listeners = config
         .server
@@ -93,6 +96,7 @@ fn with_tls(
         listeners,
         sites,
         pools,
+        stores,
         trusted: TrustedPeers::new(config.server.trusted_proxies.iter().map(|t| &t.value)),
         proxied: TrustedPeers::new(config.server.proxy_protocol.iter().map(|t| &t.value)),
         limits: limits(config, connections),
@@ -126,13 +130,14 @@ fn build_site(
     config: &Config,
     site: &Site,
     tls: Option<Box<SiteTls>>,
+    stores: &[Arc<Store>],
     live: &Live,
 ) -> Result<SitePlan, String> {
     let name = site.host.value.to_string();
     let routes = site
         .routes
         .iter()
-        .map(|route| build_route(config, site, route, live))
+        .map(|route| build_route(config, site, route, stores, live))
         .collect::<Result<_, _>>()?;
     let slot = live.registry.route(&name, "");
     Ok(SitePlan {
@@ -148,10 +153,11 @@ fn build_route(
     config: &Config,
     site: &Site,
     route: &Route,
+    stores: &[Arc<Store>],
     live: &Live,
 ) -> Result<RoutePlan, String> {
     let headers = route.headers.under(&site.headers);
-    Ok(RoutePlan {
+    let mut plan = RoutePlan {
         name: route.name.value.clone(),
         slot: live
             .registry
@@ -193,7 +199,14 @@ fn build_route(
                 body_max: mirror.body,
             })
         }),
-    })
+        cache: cache::cache(config, site, route, stores),
+        compress: cache::compress(config, site, route),
+    };
+    let stamp = cache::stamp(&plan);
+    if let Some(cache) = &mut plan.cache {
+        cache.stamp = stamp;
+    }
+    Ok(plan)
 }
 
 fn path_rule(path: &PathMatch) -> Result<PathRule, String> {

@@ -238,7 +238,7 @@ fn send_head(x: &Exchange, ask: &Ask<'_>, lease: &mut Lease) -> Result<(), Fault
     let line = RequestLine {
         method: incoming.head.method_bytes(),
         path: &path,
-        query: incoming.target.query(),
+        query: (x.asks.query.as_deref()).or(incoming.target.query()),
         host: host(x, ask.pool, ask.plan),
         body: incoming.lawful.body,
         websocket: incoming.lawful.wants_websocket,

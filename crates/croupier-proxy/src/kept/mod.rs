@@ -1,0 +1,258 @@
+//! What the cache holds, as the answer to one request: whole, a part, or the word that nothing
+//! has changed.
+
+use std::sync::Arc;
+
+use croupier_cache::{
+    Body, Object,
+    rules::{
+        conditional::{self, IfRange, Judged, Validators},
+        range::{Multipart, Ranges, Span, Unsatisfiable, write_content_range},
+    },
+    store::Filling,
+};
+use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
+
+mod body;
+
+pub(crate) use body::KeptBody;
+use body::{Arriving, Parts, memory};
+
+/// An answer of the cache.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) status: u16,
+    /// Whose field lines they are.
+    held: Held,
+    without: Without,
+    /// Lines instead of them.
+    extra: Vec<(Name, Vec<u8>)>,
+    pub(crate) framing: BodyLen,
+    /// The length that an answer without body speaks of (HEAD).
+    pub(crate) declared: Option<u64>,
+    pub(crate) body: KeptBody,
+    /// `Age`, seconds; None for an answer that has just come.
+    pub(crate) age: Option<u32>,
+}
+
+/// Lines of what is held that are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    Nothing,
+    /// `Content-Type`: the parts have their own.
+    Type,
+    /// All that describes the content.
+    Content,
+}
+
+impl Without {
+    fn has(self, name: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Type => Name::from_bytes(name) == Name::CONTENT_TYPE,
+            Self::Content => !conditional::stands_in_304(name),
+        }
+    }
+}
+
+/// What is held.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    Whole(Arc<Object>),
+    /// It is still arriving.
+    Arriving(Arc<Filling>),
+}
+
+impl Held {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Whole(object) => object.status,
+            Self::Arriving(filling) => filling.status(),
+        }
+    }
+
+    /// Its field lines.
+    fn text(&self) -> &[u8] {
+        match self {
+            Self::Whole(object) => &object.lines,
+            Self::Arriving(filling) => filling.lines(),
+        }
+    }
+
+    fn length(&self) -> Option<u64> {
+        match self {
+            Self::Whole(object) => Some(match &object.body {
+                Body::Memory(bytes) => bytes.len() as u64,
+                Body::Disk(extent) => extent.length(),
+            }),
+            Self::Arriving(filling) => filling.length(),
+        }
+    }
+
+    /// Its bytes from `first` to before `end`; None: to the end, wherever that is.
+    fn body(&self, first: u64, end: Option<u64>) -> KeptBody {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        match self {
+            Self::Whole(object) => {
+                let length = memory(object).len();
+                let end = end.map_or(length, |end| place(end).min(length));
+                let at = place(first).min(end);
+                let object = Arc::clone(object);
+                KeptBody::Memory { object, at, end }
+            }
+            Self::Arriving(filling) => {
+                let left = end.map(|end| end - first);
+                KeptBody::Arriving(Box::new(Arriving::new(filling.reader(), first, left)))
+            }
+        }
+    }
+}
+
+/// What is asked of a held answer when not simply all of it.
+const SPECIAL: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SINCE, Name::RANGE]);
+
+impl Kept {
+    /// Answers a request from what is held. `age` is None for an answer that has just come.
+    pub(crate) fn answer(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
+        if asked.fields.present().intersects(SPECIAL) {
+            Self::special(asked, held, age)
+        } else {
+            Self::whole(asked, held, age)
+        }
+    }
+
+    /// Its field lines, in order.
+    pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in croupier_cache::object::lines(self.held.text()) {
+            if !self.without.has(name) {
+                emit(name, value);
+            }
+        }
+        for (name, value) in &self.extra {
+            emit(name.as_str().as_bytes(), value);
+        }
+    }
+
+    fn special(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
+        let validators = Validators::of_lines(held.text());
+        let status = held.status();
+        match conditional::judge(asked.method, &asked.fields, status, &validators) {
+            Judged::NotModified => return Self::nothing(304, held, Vec::new(), age),
+            Judged::Whole | Judged::Origin => {}
+        }
+        let heard = conditional::if_range(&asked.fields, &validators) == IfRange::Holds;
+        let may_be_part = asked.method == Method::Get && status == 200 && heard;
+        let (Some(length), Some(value), true) =
+            (held.length(), asked.fields.sole(Name::RANGE), may_be_part)
+        else {
+            return Self::whole(asked, held, age);
+        };
+        let ranges = match Ranges::of(value, length) {
+            Ok(Some(ranges)) => ranges,
+            Ok(None) => return Self::whole(asked, held, age),
+            Err(Unsatisfiable) => {
+                let extra = vec![(Name::CONTENT_RANGE, content_range(None, length))];
+                return Self::nothing(416, held, extra, age);
+            }
+        };
+        match (ranges.single(), &held) {
+            (Some(span), _) => Self {
+                status: 206,
+                without: Without::Nothing,
+                extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
+                framing: BodyLen::Length(span.length()),
+                declared: None,
+                body: held.body(span.first, Some(span.last + 1)),
+                held,
+                age,
+            },
+            (None, Held::Whole(object)) if matches!(object.body, Body::Memory(_)) => {
+                let object = Arc::clone(object);
+                Self::parts(held, &object, &ranges, age)
+            }
+            // Several parts of what is not all there would be several waits.
+            _ => Self::whole(asked, held, age),
+        }
+    }
+
+    /// An answer without a representation.
+    fn nothing(status: u16, held: Held, extra: Vec<(Name, Vec<u8>)>, age: Option<u32>) -> Self {
+        Self {
+            status,
+            held,
+            without: Without::Content,
+            extra,
+            framing: if status == 304 {
+                BodyLen::None
+            } else {
+                BodyLen::Length(0)
+            },
+            declared: None,
+            body: KeptBody::Nothing,
+            age,
+        }
+    }
+
+    fn whole(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
+        let length = held.length();
+        let is_head = asked.method == Method::Head;
+        let none = is_head || matches!(held.status(), 204 | 304);
+        Self {
+            status: held.status(),
+            without: Without::Nothing,
+            extra: Vec::new(),
+            framing: match length {
+                _ if none => BodyLen::None,
+                Some(length) => BodyLen::Length(length),
+                None => BodyLen::Chunked,
+            },
+            declared: length.filter(|_| is_head),
+            body: if none {
+                KeptBody::Nothing
+            } else {
+                held.body(0, length)
+            },
+            held,
+            age,
+        }
+    }
+
+    /// Several ranges in one answer (RFC 9110 section 14.6).
+    fn parts(held: Held, object: &Arc<Object>, ranges: &Ranges, age: Option<u32>) -> Self {
+        let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let mut lines = croupier_cache::object::lines(&object.lines);
+        let multipart = Multipart {
+            boundary: &boundary,
+            content_type: lines
+                .find(|(name, _)| Name::from_bytes(name) == Name::CONTENT_TYPE)
+                .map(|(_, value)| value),
+            length: memory(object).len() as u64,
+        };
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let parts = ranges.spans().iter().map(|span| {
+            let mut before = Vec::with_capacity(160);
+            multipart.write_head(&mut before, *span);
+            (before, place(span.first), place(span.last + 1))
+        });
+        let parts: Vec<_> = parts.collect();
+        let mut close = Vec::with_capacity(48);
+        multipart.write_end(&mut close);
+        let content_type = multipart.content_type().into_bytes();
+        Self {
+            status: 206,
+            without: Without::Type,
+            extra: vec![(Name::CONTENT_TYPE, content_type)],
+            framing: BodyLen::Length(multipart.body_length(ranges)),
+            declared: None,
+            body: KeptBody::Parts(Box::new(Parts::new(Arc::clone(object), parts, close))),
+            held,
+            age,
+        }
+    }
+}
+
+fn content_range(span: Option<Span>, length: u64) -> Vec<u8> {
+    let mut value = Vec::with_capacity(48);
+    write_content_range(&mut value, span, length);
+    value
+}

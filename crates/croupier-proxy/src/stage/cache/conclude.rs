@@ -1,0 +1,228 @@
+//! After `fetch`: is what came to be kept, does it say that what is held holds still, or is a stale
+//! copy better than a fault? One place decides.
+
+use std::{rc::Rc, sync::Arc};
+
+use croupier_cache::{
+    Object,
+    rules::{
+        self, Asked, Because, VaryNames,
+        conditional::Validators,
+        giving, groups, invalidate,
+        storing::{Asking, Moments, Parts},
+        update,
+    },
+    store::Fill,
+};
+use croupier_http::{BodyLen, Method, Name, Scheme, Target};
+use croupier_net::timers::Tick;
+
+use super::{Ticket, fill, key, tell};
+use crate::{
+    answer::{Answer, Dealt},
+    exchange::Exchange,
+    fault::Fault,
+    kept::{Held, Kept},
+    plan::cache::CachePlan,
+    stage::shape,
+};
+
+/// So long it is remembered that an answer was not for keeping, milliseconds: longer than a busy
+/// page is loaded, shorter than anybody waits for its cache to begin.
+const PASS_MS: u64 = 10_000;
+
+/// Makes the answer of what was fetched.
+pub(crate) fn conclude(
+    x: &mut Exchange,
+    ticket: Ticket,
+    fetched: Result<Answer, Fault>,
+    deadline: Tick,
+) -> Result<Answer, Fault> {
+    let installed = Rc::clone(&x.installed);
+    let rule = x
+        .route
+        .and_then(|id| installed.plan.route(id).cache.as_ref());
+    let Some(rule) = rule else { return fetched };
+    match (ticket, fetched) {
+        (Ticket::Invalidate, Ok(Answer::Dealt(dealt))) => {
+            invalidate(x, rule, &dealt);
+            Ok(Answer::Dealt(dealt))
+        }
+        (Ticket::Fill(fill), Ok(Answer::Dealt(dealt))) => {
+            Ok(filled(x, rule, fill, dealt, deadline))
+        }
+        (Ticket::Refresh(_, held), Err(fault)) => instead(x, rule, held, fault),
+        (Ticket::Refresh(fill, held), Ok(Answer::Dealt(dealt))) => {
+            Ok(refreshed(x, rule, (fill, held), dealt, deadline))
+        }
+        // A fill that is dropped lets the next one ask.
+        (_, fetched) => fetched,
+    }
+}
+
+/// What is held instead of a fault, as long as it may be given.
+fn instead(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    held: Arc<Object>,
+    fault: Fault,
+) -> Result<Answer, Fault> {
+    let now_ms = x.worker.moment().1;
+    if !fault.is_of_origin() || !stands_in(x, &held, now_ms) {
+        return Err(fault);
+    }
+    x.failed(fault);
+    x.tally.fault = None;
+    tell::stale(x, rule, &held, now_ms);
+    Ok(give(x, held, now_ms))
+}
+
+/// May it be given in the place of an error?
+fn stands_in(x: &Exchange, held: &Object, now_ms: u64) -> bool {
+    let asked = Asked::of(&x.incoming.head.fields);
+    giving::may_give_on_error(&asked, &held.terms, now_ms).is_ok()
+}
+
+fn give(x: &Exchange, held: Arc<Object>, now_ms: u64) -> Answer {
+    held.hit();
+    let age = Some(held.terms.age(now_ms));
+    let kept = Kept::answer(&x.incoming.head, Held::Whole(held), age);
+    Answer::Kept(Box::new(kept))
+}
+
+/// What came in answer to the question whether what is held holds still.
+fn refreshed(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    (fill, held): (Option<Fill>, Arc<Object>),
+    dealt: Dealt,
+    deadline: Tick,
+) -> Answer {
+    let now_ms = x.worker.moment().1;
+    let status = dealt.head.status;
+    if giving::is_error(status) && stands_in(x, &held, now_ms) {
+        fill::discard(x, dealt, deadline);
+        tell::stale(x, rule, &held, now_ms);
+        return give(x, held, now_ms);
+    }
+    let Some(fill) = fill else {
+        return Answer::Dealt(dealt);
+    };
+    if status != 304 {
+        return filled(x, rule, fill, dealt, deadline);
+    }
+    let asking = asking(x);
+    let moments = moments(x, now_ms);
+    let fields = &dealt.head.fields;
+    let fresh = match update::refresh(&asking, &held, fields, &rule.policy, moments) {
+        Ok((lines, terms)) => rule.store.refresh(&held, lines, terms),
+        Err(because) => {
+            // It may be kept no longer, but this request has the origin's word for it.
+            rule.store.forget(&held);
+            tell::not_stored(x, because);
+            Arc::clone(&held)
+        }
+    };
+    drop(fill);
+    fill::discard(x, dealt, deadline);
+    tell::revalidated(x, fresh.terms.left(now_ms));
+    give(x, fresh, now_ms)
+}
+
+/// What came for a request whose answer may be kept.
+fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline: Tick) -> Answer {
+    let now_ms = x.worker.moment().1;
+    let head = &dealt.head;
+    let length = match dealt.body {
+        BodyLen::Length(length) => Some(length),
+        BodyLen::None => Some(0),
+        BodyLen::Chunked | BodyLen::UntilClose => None,
+    };
+    let judged = rules::may_store(&asking(x), head, &rule.policy, moments(x, now_ms));
+    let judged = match length {
+        Some(length) if length > rule.policy.max_object => Err(Because::TooLarge),
+        // Fields behind the body would be lost.
+        _ if head.fields.contains(Name::TRAILER) => Err(Because::Trailers),
+        _ => judged,
+    };
+    let vary = VaryNames::of(&head.fields);
+    let (terms, vary) = match (judged, vary) {
+        (Ok(terms), Some(vary)) => (terms, vary),
+        (Ok(_), None) => return passed(x, rule, fill, dealt, Because::VaryStar),
+        (Err(because), _) => return passed(x, rule, fill, dealt, because),
+    };
+    let lines = shape::lines_to_keep(x, head).into_boxed_slice();
+    let tags = groups::Tags::of(&head.fields, &key::origin(x));
+    let asked = &x.incoming.head.fields;
+    match fill.begin(head.status, lines, terms, &vary, asked, &tags, length) {
+        Ok((writer, filling)) => {
+            tell::stored(x, terms.left(now_ms));
+            let age = (terms.initial_age > 0).then(|| terms.age(now_ms));
+            fill::begin(x, dealt, writer, deadline);
+            let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), age);
+            Answer::Kept(Box::new(kept))
+        }
+        Err(_) => {
+            tell::not_stored(x, Because::NoRoom);
+            Answer::Dealt(dealt)
+        }
+    }
+}
+
+/// It is not for keeping: nobody waits for the next one.
+fn passed(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    fill: Fill,
+    dealt: Dealt,
+    because: Because,
+) -> Answer {
+    tell::not_stored(x, because);
+    rule.store.refused(&x.worker.key.borrow(), because.as_str());
+    // Who is logged in says nothing about what others get; nor does an error about what comes next.
+    let speaks_for_others = !x.incoming.head.fields.contains(Name::AUTHORIZATION);
+    if speaks_for_others {
+        let now_ms = x.worker.moment().1;
+        fill.pass(now_ms.saturating_add(PASS_MS));
+    }
+    Answer::Dealt(dealt)
+}
+
+fn asking(x: &Exchange) -> Asking<'_> {
+    Asking {
+        method: Method::Get,
+        fields: &x.incoming.head.fields,
+        parts: Parts::Refuse,
+    }
+}
+
+fn moments(x: &Exchange, now_ms: u64) -> Moments {
+    Moments {
+        asked_ms: x.incoming.unix_ms,
+        received_ms: now_ms,
+    }
+}
+
+/// A request has changed something: what is held of its target is to be asked for again, and so is
+/// what its answer names (RFC 9111 section 4.4, RFC 9875 section 3).
+fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
+    let head = &dealt.head;
+    if !invalidate::invalidates(x.incoming.head.method, head.status) {
+        return;
+    }
+    key::forget(x, rule, &x.incoming.target);
+    let scheme = match x.incoming.scheme {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    let target = &x.incoming.target;
+    for location in invalidate::locations(&head.fields) {
+        let mut other = Target::default();
+        if invalidate::resolve(scheme, target, &target.authority, location, &mut other).is_some() {
+            key::forget(x, rule, &other);
+        }
+    }
+    for tag in groups::invalidated(&head.fields, &key::origin(x)).iter() {
+        rule.store.purge_tag(tag);
+    }
+}

@@ -1,0 +1,73 @@
+//! What a request is looked up by: exactly what of it is forwarded, and what the route adds.
+
+use croupier_cache::store::key::KeyBuf;
+use croupier_http::{Fields, Target};
+
+use crate::{exchange::Exchange, incoming::Incoming, plan::cache::CachePlan};
+
+/// Writes the request's key into the worker's. A query in normal form is what the server gets as
+/// well: equal keys are equal requests (`Asks::query`).
+pub(super) fn write(x: &mut Exchange, rule: &CachePlan) {
+    x.asks.query = normal_query(rule, &x.incoming.target);
+    let mut key = x.worker.key.borrow_mut();
+    of(&mut key, rule, &x.incoming, x.asks.query.as_deref());
+}
+
+/// Writes the key of a request whose query in normal form is `query`; None: as it is.
+pub(crate) fn of(key: &mut KeyBuf, rule: &CachePlan, incoming: &Incoming, query: Option<&str>) {
+    let target = &incoming.target;
+    let query = query.or(target.query());
+    begin(key, rule, incoming, target, query);
+    finish(key, rule, &incoming.head.fields);
+}
+
+/// The query as it is forwarded, when the route changes it.
+pub(crate) fn normal_query(rule: &CachePlan, target: &Target) -> Option<Box<str>> {
+    let query = target.query()?;
+    if !rule.key.changes_queries() {
+        return None;
+    }
+    let mut normal = Vec::with_capacity(query.len());
+    rule.key.write_query(query.as_bytes(), &mut normal);
+    // Whole parameters of it, moved: what was text is text.
+    let normal = String::from_utf8(normal).ok()?;
+    (normal != query).then(|| normal.into_boxed_str())
+}
+
+fn begin(
+    key: &mut KeyBuf,
+    rule: &CachePlan,
+    incoming: &Incoming,
+    target: &Target,
+    query: Option<&str>,
+) {
+    let authority = incoming.target.authority.as_str();
+    key.begin(incoming.scheme, authority, target.path(), query);
+    // Two routes may make two requests of one target.
+    key.part(rule.stamp.to_be_bytes());
+}
+
+fn finish(key: &mut KeyBuf, rule: &CachePlan, fields: &Fields) {
+    if !rule.key.extra.is_empty() {
+        let mut extra = Vec::new();
+        rule.key.write_extra(fields, &mut extra);
+        key.part(&extra);
+    }
+}
+
+/// Marks stale all that is held of a target of the same origin, whatever its route and variant.
+pub(super) fn forget(x: &Exchange, rule: &CachePlan, target: &Target) {
+    let incoming = &x.incoming;
+    let mut key = KeyBuf::new();
+    let query = normal_query(rule, target);
+    let query = query.as_deref().or(target.query());
+    let authority = incoming.target.authority.as_str();
+    key.begin(incoming.scheme, authority, target.path(), query);
+    rule.store.purge_url(&key);
+}
+
+/// The request's origin: scheme and authority (RFC 6454).
+pub(super) fn origin(x: &Exchange) -> Vec<u8> {
+    let authority = x.incoming.target.authority.as_str();
+    [x.incoming.scheme, "://", authority].concat().into_bytes()
+}
