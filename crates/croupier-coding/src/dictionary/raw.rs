@@ -18,7 +18,7 @@ pub(crate) const DICTIONARY_BYTES_MAX: usize = 50 << 20;
 ///
 /// # Errors
 /// [`Error::TooLarge`] for a dictionary above 50 MiB. [`Error::Refused`] when there is no memory, and
-/// for the few texts that the brotli library can not code against a dictionary: `dcz` can.
+/// for the few texts that the brotli library can not code against a dictionary; `dcz` codes them.
 pub fn encode(
     shared: Shared,
     dictionary: &[u8],
@@ -69,8 +69,8 @@ fn window_log_max(dictionary: &[u8]) -> u32 {
 
 /// The library's encoder has its dictionary in the window, as if it had been sent before. That
 /// makes streams of RFC 9842, but for a copy that begins in the dictionary and ends behind it,
-/// which no decoder takes: one in two hundred made-up texts has one. So what was made is read
-/// before it is given. Only at this quality: at lower ones the library panics now and then.
+/// which no decoder takes: a text that goes on as its dictionary ends gets one. So what was made is
+/// read before it is given. Only at this quality: at lower ones the library panics now and then.
 fn encode_brotli(dictionary: &[u8], input: &[u8]) -> Result<Vec<u8>, Error> {
     let coded = encode_brotli_unread(dictionary, input)?;
     let read = decode_brotli(dictionary, input.len(), &coded);
