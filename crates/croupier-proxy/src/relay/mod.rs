@@ -17,6 +17,8 @@ use croupier_net::{
     splice::{Failure, Pipe, Pipes},
 };
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the stages do not code yet"))]
+pub(crate) mod recode;
 pub(crate) mod replay;
 mod trailing;
 pub(crate) mod upload;

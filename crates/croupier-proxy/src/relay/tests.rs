@@ -63,6 +63,11 @@ impl From {
             ..Self::default()
         }
     }
+
+    pub(super) fn with_trailer(mut self) -> Self {
+        self.trailer = true;
+        self
+    }
 }
 
 impl Source for From {
