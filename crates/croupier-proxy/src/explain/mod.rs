@@ -3,7 +3,9 @@
 //! Runs `inspect` and `route` of the data plane itself: what it says is what happens. The tests
 //! in a config (`[[test]]`) go the same way.
 
+mod cache;
 mod deal;
+mod wanted;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -25,7 +27,9 @@ use crate::{
     },
 };
 
+pub use cache::Cached;
 pub use deal::{Shares, Told};
+pub use wanted::{Extent, Wanted, wanted};
 
 /// A request to be explained.
 #[derive(Clone, Debug)]
@@ -82,6 +86,10 @@ pub enum Outcome {
         servers: Vec<WrittenServer>,
         /// How one of them is chosen, and what happens when that goes wrong.
         told: Vec<Told>,
+        /// What is kept of its answers; None: nothing, ever.
+        cache: Option<Cached>,
+        /// In which coding the client gets its answer; None: as it comes.
+        coding: Option<String>,
         /// Path and query as the origin gets them.
         path: String,
         /// `Host` as the origin gets it; None when it is the chosen server's own address.
@@ -270,7 +278,10 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
                     };
                 }
             };
-            let query = incoming.target.query().map(|query| format!("?{query}"));
+            let cached = cache::cached(route, incoming);
+            let query = cached.as_ref().and_then(|cached| cached.query.as_deref());
+            let query = query.or(incoming.target.query());
+            let query = query.map(|query| format!("?{query}"));
             let names = |ways: &[Way]| -> Vec<String> {
                 let pools = ways.iter().map(|way| plan.pool(way.pool));
                 pools.map(|pool| pool.name.clone()).collect()
@@ -290,6 +301,8 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
                 },
                 servers: pool.written.clone(),
                 told: deal::told(route, &ways[chosen], pool, mirror, incoming),
+                cache: cached,
+                coding: (route.compress.as_ref()).map(|rule| cache::coded(rule, incoming)),
                 path: format!("{path}{}", query.unwrap_or_default()),
                 host: match &pool.host {
                     HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),

@@ -204,6 +204,8 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
             split,
             servers,
             told,
+            cache,
+            coding,
             path,
             host,
             edits: (to_origin, to_client),
@@ -215,8 +217,10 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
                 .map_or("", |split| tell_split(split, pool, line));
             line("pool", &format!("{}{by_lot}", paint.green(pool)));
             tell_servers(servers, line);
-            for (key, words) in told {
-                let mut label = *key;
+            let cached = cache.iter().flat_map(|cached| &cached.told);
+            let told = cached.chain(told).map(|(key, words)| (*key, words));
+            let coding = coding.iter().map(|words| ("coding", words));
+            for (mut label, words) in told.chain(coding) {
                 for words in terminal::lines(words, COLUMNS - LABEL) {
                     line(label, &words);
                     label = "";

@@ -17,6 +17,7 @@ mod probe;
 mod targets;
 
 mod bodies;
+mod cache_admin;
 mod interim;
 mod limits;
 mod sockets;
