@@ -7,7 +7,7 @@ use ::brotli::{
     enc::{
         StandardAlloc,
         encode::{
-            BrotliEncoderDestroyInstance, BrotliEncoderOperation, BrotliEncoderParameter,
+            BrotliEncoderOperation, BrotliEncoderParameter,
             BrotliEncoderStateStruct,
         },
     },
@@ -60,7 +60,6 @@ impl Encoder {
     }
 
     pub(crate) fn reset(&mut self, size: Option<u64>) {
-        BrotliEncoderDestroyInstance(&mut self.state);
         *self = Self::new(self.level, size);
     }
 

@@ -51,9 +51,11 @@ pub enum Error {
     Refused,
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Error {
+    /// What happened, in a sentence that tells nothing of the bytes.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
             Self::Corrupt => "the bytes are not in the coding they claim",
             Self::Truncated => "the coded bytes end in the middle",
             Self::Trailing => "bytes follow the end of the coded ones",
@@ -61,8 +63,14 @@ impl fmt::Display for Error {
             Self::Bomb => "much more is decoded than was received",
             Self::NoRoom => "there is too little room for coded bytes",
             Self::Over => "the coder was asked to go on after its end",
-            Self::Refused => "the coder can not be set up",
-        })
+            Self::Refused => "the coder does not work",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
     }
 }
 

@@ -7,7 +7,7 @@ use ::brotli::{
 use zstd_safe::{CCtx, CParameter, DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::Shared;
-use crate::{Error, brotli, encode::Until, zstd};
+use crate::{Error, Left, brotli, encode::Until, zstd};
 
 /// Largest dictionary: a window that a client must have grows with it (RFC 9842 section 5), and
 /// so does the encoder's memory.
@@ -17,7 +17,8 @@ pub(crate) const DICTIONARY_BYTES_MAX: usize = 50 << 20;
 /// for a few megabytes. Not on a thread that serves.
 ///
 /// # Errors
-/// [`Error::TooLarge`] for a dictionary above 50 MiB, [`Error::Refused`] when there is no memory.
+/// [`Error::TooLarge`] for a dictionary above 50 MiB. [`Error::Refused`] when there is no memory, and
+/// for the few texts that the brotli library can not code against a dictionary; `dcz` codes them.
 pub fn encode(
     shared: Shared,
     dictionary: &[u8],
@@ -30,15 +31,15 @@ pub fn encode(
     let mut out = Vec::from(shared.magic());
     out.extend_from_slice(hash);
     match shared {
-        Shared::Dcb => encode_brotli(dictionary, input, &mut out)?,
-        Shared::Dcz => encode_zstd(dictionary, input, &mut out)?,
+        Shared::Dcb => out.extend(encode_brotli(dictionary, input)?),
+        Shared::Dcz => out.extend(encode_zstd(dictionary, input)?),
     }
     Ok(out)
 }
 
 const PIECE_BYTES: usize = 64 << 10;
 
-fn encode_zstd(dictionary: &[u8], input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+fn encode_zstd(dictionary: &[u8], input: &[u8]) -> Result<Vec<u8>, Error> {
     let mut context = CCtx::try_create().ok_or(Error::Refused)?;
     let reach = (dictionary.len() + input.len()) as u64;
     let log = zstd::window_log(reach).clamp(zstd::WINDOW_LOG_MIN, window_log_max(dictionary));
@@ -56,8 +57,7 @@ fn encode_zstd(dictionary: &[u8], input: &[u8], out: &mut Vec<u8>) -> Result<(),
     context
         .compress2(&mut coded, input)
         .map_err(|_| Error::Refused)?;
-    out.extend_from_slice(&coded);
-    Ok(())
+    Ok(coded)
 }
 
 /// 8 MiB, or five quarters of the dictionary if that is more, and never above 128 MiB: what a
@@ -67,14 +67,28 @@ fn window_log_max(dictionary: &[u8]) -> u32 {
     most.ilog2().min(27)
 }
 
-fn encode_brotli(dictionary: &[u8], input: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+/// The library's encoder has its dictionary in the window, as if it had been sent before. That
+/// makes streams of RFC 9842, but for a copy that begins in the dictionary and ends behind it,
+/// which no decoder takes: a text that goes on as its dictionary ends gets one. So what was made is
+/// read before it is given. Only at this quality: at lower ones the library panics now and then.
+fn encode_brotli(dictionary: &[u8], input: &[u8]) -> Result<Vec<u8>, Error> {
+    let coded = encode_brotli_unread(dictionary, input)?;
+    let read = decode_brotli(dictionary, input.len(), &coded);
+    if read.is_ok_and(|read| read == input) {
+        Ok(coded)
+    } else {
+        Err(Error::Refused)
+    }
+}
+
+fn encode_brotli_unread(dictionary: &[u8], input: &[u8]) -> Result<Vec<u8>, Error> {
     let reach = (dictionary.len() + input.len()) as u64 + 16;
     let log = zstd::window_log(reach).clamp(16, brotli::WINDOW_LOG_MAX);
-    let size = Some(input.len() as u64);
-    let mut state = brotli::set_up(brotli::STRONG, log, size);
+    let mut state = brotli::set_up(brotli::STRONG, log, Some(input.len() as u64));
     state.set_custom_dictionary(dictionary.len(), dictionary);
     let mut encoder = brotli::Encoder::with(state);
     let mut piece = vec![0; PIECE_BYTES];
+    let mut out = Vec::new();
     let mut at = 0;
     loop {
         let rest = &input[at..];
@@ -86,8 +100,8 @@ fn encode_brotli(dictionary: &[u8], input: &[u8], out: &mut Vec<u8>) -> Result<(
         let done = encoder.code(rest, &mut piece, until)?;
         at += done.consumed;
         out.extend_from_slice(&piece[..done.produced]);
-        if until == Until::Finished && done.left == crate::Left::Nothing {
-            return Ok(());
+        if until == Until::Finished && done.left == Left::Nothing {
+            return Ok(out);
         }
     }
 }

@@ -303,6 +303,14 @@ impl Sink for ClientStream {
         each!(self, H1(conn) => conn.wire.poll_send(cx, data), H2(stream) => stream.poll_send(cx, data), Nobody(nobody) => nobody.poll_take(cx, data))
     }
 
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+    ) -> Poll<Result<usize, NetError>> {
+        each!(self, H1(conn) => conn.wire.poll_take(cx, source), H2(stream) => stream.poll_take(cx, source))
+    }
+
     fn poll_finish(
         &mut self,
         cx: &mut Context<'_>,
@@ -313,6 +321,10 @@ impl Sink for ClientStream {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         each!(self, H1(conn) => conn.wire.poll_flush(cx), H2(stream) => stream.poll_flush(cx), Nobody(_) => Poll::Ready(Ok(())))
+    }
+
+    fn can_be_raw(&self) -> bool {
+        each!(self, H1(conn) => conn.wire.can_be_raw(), H2(stream) => stream.can_be_raw())
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

@@ -23,7 +23,7 @@ use crate::{
     stage::{
         inspect,
         route::{self, WhyNot},
-        secure,
+        secure, shape,
     },
 };
 
@@ -57,6 +57,8 @@ pub struct Explanation {
     pub site: Option<String>,
     /// Its TLS, in words: whose certificate the client sees. None: it is plain.
     pub tls: Option<String>,
+    /// `Strict-Transport-Security` of its answers over TLS.
+    pub hsts: Option<String>,
     /// Routes looked at, in order, with the reason why they lost; the last may have won.
     pub routes: Vec<(String, Option<String>)>,
     /// What happens.
@@ -128,6 +130,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     let refused = |fault: Fault| Explanation {
         site: None,
         tls: None,
+        hsts: None,
         routes: Vec::new(),
         outcome: Outcome::Fault { route: None, fault },
     };
@@ -145,6 +148,10 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     let at_the_door = |outcome| Explanation {
         site: Some(site.name.clone()),
         tls: site.tls.as_ref().map(ToString::to_string),
+        hsts: (incoming.scheme == "https")
+            .then_some(site.hsts.as_deref())
+            .flatten()
+            .map(|value| String::from_utf8_lossy(value).into_owned()),
         routes: Vec::new(),
         outcome,
     };
@@ -169,6 +176,10 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
             break;
         }
     }
+    let is_edited = found.as_ref().is_ok_and(|id| {
+        let edits = &plan.route(*id).response_edits;
+        edits.drops_named(shape::STS)
+    });
     let outcome = match found {
         Ok(id) => outcome(plan, id, &incoming),
         Err(code) => Outcome::Fault {
@@ -176,9 +187,11 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
             fault: code.into(),
         },
     };
+    let whole = at_the_door(outcome);
     Explanation {
         routes,
-        ..at_the_door(outcome)
+        hsts: whole.hsts.filter(|_| !is_edited),
+        ..whole
     }
 }
 

@@ -49,7 +49,7 @@ impl Outgoing for DealtLines<'_> {
     }
 }
 
-const STS: &[u8] = b"strict-transport-security";
+pub(crate) const STS: &[u8] = b"strict-transport-security";
 
 /// `Strict-Transport-Security` when the site has one to say: over TLS alone (RFC 6797 section 7.2). A
 /// line that the route writes is the route's.

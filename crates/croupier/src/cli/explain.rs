@@ -156,6 +156,7 @@ fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
     let Explanation {
         site,
         tls,
+        hsts,
         routes,
         outcome,
     } = &reply.explanation;
@@ -177,6 +178,9 @@ fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
     line("site", site.as_deref().unwrap_or("none"));
     if let Some(tls) = tls {
         line("tls", tls);
+    }
+    if let Some(hsts) = hsts {
+        line("hsts", hsts);
     }
     let width = routes.iter().map(|(name, _)| name.chars().count());
     let width = width.max().unwrap_or(0).min(40);
