@@ -93,7 +93,10 @@ fn what_is_kept_is_listed_shown_and_counted() {
     let first = shop.said(&["list", "--max", "1", "--json"]);
     assert_eq!(first.lines().count(), 1);
     let item: serde_json::Value = serde_json::from_str(&first).unwrap();
-    assert_eq!((&item["store"], &item["status"]), (&"edge".into(), &200.into()));
+    assert_eq!(
+        (&item["store"], &item["status"]),
+        (&"edge".into(), &200.into())
+    );
     assert_eq!(item["hits"], 2);
     let other = shop.said(&["list", "--host", "other.example.com"]);
     assert_eq!(other.trim(), "nothing is kept of that");
@@ -146,7 +149,8 @@ fn what_is_purged_is_asked_for_again() {
     shop.get("/a");
     let soft = shop.said(&["purge", "--soft", "--tag", "all"]);
     assert!(soft.trim_end().ends_with("made stale"), "{soft}");
-    assert!(shop.said(&["list"]).contains("purged"));
+    let list = shop.said(&["list"]);
+    assert!(list.contains("purged"), "{list}");
 }
 
 #[test]
