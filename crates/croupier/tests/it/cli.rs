@@ -79,7 +79,7 @@ fn help_and_version_are_for_standard_output() {
     let help = run(&[], &["--help"]);
     assert_eq!(help.code, Some(0));
     for verb in [
-        "run", "proxy", "check", "explain", "reload", "schema", "demo",
+        "run", "proxy", "check", "explain", "reload", "cache", "schema", "demo",
     ] {
         assert!(help.stdout.contains(&format!("\n  {verb}")), "{verb}");
         let page = run(&[], &[verb, "--help"]);
