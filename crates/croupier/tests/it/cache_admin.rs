@@ -93,7 +93,10 @@ fn what_is_kept_is_listed_shown_and_counted() {
     let first = shop.said(&["list", "--max", "1", "--json"]);
     assert_eq!(first.lines().count(), 1);
     let item: serde_json::Value = serde_json::from_str(&first).unwrap();
-    assert_eq!((&item["store"], &item["status"]), (&"edge".into(), &200.into()));
+    assert_eq!(
+        (&item["store"], &item["status"]),
+        (&"edge".into(), &200.into())
+    );
     assert_eq!(item["hits"], 2);
     let other = shop.said(&["list", "--host", "other.example.com"]);
     assert_eq!(other.trim(), "nothing is kept of that");
