@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -308,7 +308,11 @@ impl Sink for ClientStream {
         cx: &mut Context<'_>,
         source: &mut impl Source,
     ) -> Poll<Result<usize, NetError>> {
-        each!(self, H1(conn) => conn.wire.poll_take(cx, source), H2(stream) => stream.poll_take(cx, source))
+        each!(self, H1(conn) => conn.wire.poll_take(cx, source), H2(stream) => stream.poll_take(cx, source), Nobody(nobody) => {
+            let count = ready!(nobody.poll_take(cx, source.data()))?;
+            source.consume(count);
+            Poll::Ready(Ok(count))
+        })
     }
 
     fn poll_finish(
@@ -324,7 +328,7 @@ impl Sink for ClientStream {
     }
 
     fn can_be_raw(&self) -> bool {
-        each!(self, H1(conn) => conn.wire.can_be_raw(), H2(stream) => stream.can_be_raw())
+        each!(self, H1(conn) => conn.wire.can_be_raw(), H2(stream) => stream.can_be_raw(), Nobody(_) => false)
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

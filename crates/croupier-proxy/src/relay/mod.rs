@@ -17,7 +17,6 @@ use croupier_net::{
     splice::{Failure, Pipe, Pipes},
 };
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the stages do not code yet"))]
 pub(crate) mod recode;
 pub(crate) mod replay;
 mod trailing;

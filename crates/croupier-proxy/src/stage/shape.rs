@@ -28,7 +28,7 @@ pub(crate) struct DealtLines<'a> {
 
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recode, emit);
+        let mut relined = Relined::new(self.x.recoding, emit);
         passing_lines(self.x, self.head, &mut |name, value| {
             relined.line(name, value)
         });
@@ -153,7 +153,7 @@ pub(crate) struct KeptLines<'a> {
 
 impl Outgoing for KeptLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recode, emit);
+        let mut relined = Relined::new(self.x.recoding, emit);
         self.kept
             .lines(&mut |name, value| relined.line(name, value));
         relined.finish();
