@@ -6,10 +6,7 @@ use ::brotli::{
     BrotliDecompressStream, BrotliResult, BrotliState, HeapAlloc, HuffmanCode,
     enc::{
         StandardAlloc,
-        encode::{
-            BrotliEncoderOperation, BrotliEncoderParameter,
-            BrotliEncoderStateStruct,
-        },
+        encode::{BrotliEncoderOperation, BrotliEncoderParameter, BrotliEncoderStateStruct},
     },
 };
 
