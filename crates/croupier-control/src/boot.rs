@@ -13,7 +13,7 @@ use crate::{
     certs::Certificates,
     checks::Checks,
     discover::Discovery,
-    drain,
+    disks, drain,
     listeners::Listeners,
     logs::{self, Logs},
     reload,
@@ -232,6 +232,9 @@ async fn start(
     let live = Live::new();
     let count = Workers::count(&config);
     let connections = connections(count);
+    for unusable in disks::open(&config, &live) {
+        unusable.tell();
+    }
     let plan = plan::build(&config, &live, connections).map_err(BootError::Plan)?;
     let logs = Logs::open(&config)?;
     let mut listeners = Listeners::default();
@@ -250,7 +253,7 @@ async fn start(
     workers.listen(sockets).await;
     found.tell();
     let cells = live.registry.worker();
-    let admin = admin::Doors::open(&config, &live, &logs, &reloads).await?;
+    let admin = admin::Doors::open(&config, &live, &plan, &logs, &reloads).await?;
     let checks = Checks::start(&live, &plan);
     Ok(Control {
         source: path,
@@ -344,6 +347,7 @@ async fn wait(
             () = control.discovery.changed() => reload::follow_names(control).await,
             _ = tick.tick() => {
                 events::tick();
+                disks::tell_events(&control.live);
                 // The last exchange of a server that is gone may have ended.
                 control.live.release();
             }

@@ -6,6 +6,7 @@ use croupier_telemetry::{Level, event};
 
 use crate::{
     boot::{Control, Exit, Stop},
+    disks,
     signals::Watch,
 };
 
@@ -27,6 +28,7 @@ pub(crate) async fn run(control: Control, how: Stop, watch: Option<Watch>) -> Ex
     };
     control.listeners.clean_up();
     control.admin.clean_up();
+    disks::flush(&control.live);
     if cut > 0 {
         event(Level::Warn, "stopped", &[("connections_cut", &cut)]);
         // Threads with connections left are not waited for: the process ends now.

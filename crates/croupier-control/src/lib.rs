@@ -19,6 +19,8 @@ mod signals;
 
 mod discover;
 
+mod disks;
+
 mod checks;
 
 mod certs;

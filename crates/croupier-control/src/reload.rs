@@ -8,7 +8,7 @@ use croupier_config::{Config, Diagnostic, Diagnostics, Severity};
 use croupier_proxy::{Plan, plan};
 use croupier_telemetry::{Counter, Level, event};
 
-use crate::{boot::Control, listeners::Change, logs};
+use crate::{boot::Control, disks, listeners::Change, logs};
 
 /// What a reload came to, for whoever asked: `Ok` says what changed, `Err` why nothing did.
 pub(crate) type Verdict = Result<String, String>;
@@ -58,6 +58,12 @@ async fn attempt(control: &mut Control) -> Verdict {
         let text = diagnostics.text(croupier_config::render::Style::Plain);
         format!("{first}{more}\n{text}")
     })?;
+    for unusable in disks::open(&config, &control.live) {
+        if !unusable.is_known(&control.config, &control.live) {
+            return Err(refusal(&config, unusable.diagnostic()));
+        }
+        unusable.tell();
+    }
     let plan = plan::build(&config, &control.live, control.connections)?;
     let mut change = control
         .listeners
@@ -75,6 +81,7 @@ async fn attempt(control: &mut Control) -> Verdict {
     logs::set_level(&config);
     let mut report = report;
     report.extend(logs::needs_restart(&control.config, &config));
+    report.extend(disks::needs_restart(&control.config, &config));
     if report.is_empty() {
         let texts = |config: &Config| -> Vec<String> {
             config
@@ -90,6 +97,15 @@ async fn attempt(control: &mut Control) -> Verdict {
     Ok(report.join("; "))
 }
 
+/// A problem that only the running process could find, as the check would tell it.
+fn refusal(config: &Config, problem: Diagnostic) -> String {
+    let diagnostics = Diagnostics::new(Arc::clone(&config.sources), vec![problem]);
+    let first = diagnostics.iter().next();
+    let first = first.map(|error| at_its_place(&diagnostics, error));
+    let text = diagnostics.text(croupier_config::render::Style::Plain);
+    format!("{}\n{text}", first.unwrap_or_default())
+}
+
 /// Gives every worker the plan; servers that are not in it end with their last exchange.
 async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
     let plan = Arc::new(plan);
@@ -98,6 +114,7 @@ async fn install(control: &mut Control, plan: Plan, change: &mut Change) {
     control.live.retire_all_but(plan.servers());
     plan.adopt(control.live.now_ms());
     control.checks.adopt(&plan);
+    control.admin.adopt(&plan);
     control.plan = plan;
     control.live.release();
 }

@@ -7,8 +7,9 @@ use std::cell::RefCell;
 
 /// Sizes of blocks, bytes. The last bounds what one connection reads ahead.
 const SIZES: [usize; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
-/// Blocks of each size that a worker keeps for later use; at most 6 MiB in all.
-const KEPT: [usize; 4] = [256, 128, 16, 8];
+/// Blocks of each size that a worker keeps for later use; at most 13 MiB in all. Answers of all
+/// streams of an HTTP/2 connection wait in blocks for its turn.
+const KEPT: [usize; 4] = [256, 128, 128, 8];
 /// Write buffers a worker keeps, and the largest that is worth keeping.
 const OUTPUTS_KEPT: usize = 128;
 const OUTPUT_KEPT_BYTES: usize = 32 << 10;
@@ -76,6 +77,11 @@ impl Buffers {
                 spare.push(block);
             }
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn spare(&self, size: Size) -> usize {
+        self.blocks[size as usize].borrow().len()
     }
 
     /// An empty write buffer.
@@ -208,6 +214,11 @@ impl Buffer {
                 spare.lend(size.larger()),
             ));
         }
+    }
+
+    /// Do the first `count` bytes fill half of the block, and is nothing else in it?
+    pub(crate) fn is_worth_giving(&self, count: usize) -> bool {
+        count == self.len() && count > 0 && count >= self.block.len() / 2
     }
 
     /// Gives the block back when it holds nothing.

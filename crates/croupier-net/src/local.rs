@@ -7,7 +7,12 @@ use std::{
 
 use croupier_http::{RequestHead, ResponseHead};
 
-use crate::{buffers::Buffers, splice::Pipes, timers::Timers};
+use crate::{
+    buffers::Buffers,
+    h2::{fields::Text, piece::Piece},
+    splice::Pipes,
+    timers::Timers,
+};
 
 /// Heads a worker keeps for later use, and the largest that is worth keeping, bytes.
 const HEADS_KEPT: usize = 128;
@@ -26,8 +31,12 @@ pub struct Local {
     pub client_traffic: Traffic,
     /// Bytes moved by all origin connections of this worker.
     pub origin_traffic: Traffic,
-    /// Values of heads on their way to HTTP/2 peers: many share one block.
-    pub(crate) text: RefCell<bytes::BytesMut>,
+    /// Lines of heads on their way to HTTP/2 clients.
+    pub(crate) text: RefCell<Text>,
+    /// The same of heads on their way to HTTP/2 servers.
+    pub(crate) asked: RefCell<Text>,
+    /// Body bytes that the HTTP/2 library writes at this moment, where they lie.
+    pub(crate) shown: RefCell<Option<Piece>>,
     requests: RefCell<Vec<RequestHead>>,
     responses: RefCell<Vec<ResponseHead>>,
     draining: Cell<bool>,

@@ -5,12 +5,13 @@
 //! side has room, and no part is allocated. Protocols implement the two traits; the relay is
 //! written once over them, and its tests implement them by script.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use croupier_http::Fields;
 use tokio::net::TcpStream;
 
-use crate::error::NetError;
+use crate::{buffers::Buffer, error::NetError};
 
 /// Where a body comes from.
 pub trait Source {
@@ -23,6 +24,12 @@ pub trait Source {
 
     /// The first `count` bytes of `data` were taken.
     fn consume(&mut self, count: usize);
+
+    /// Gives up the memory in which all that `data` shows lies, instead of a copy of it: that counts
+    /// as consumed. None when there is none to be given, or other bytes lie there too.
+    fn give_up(&mut self) -> Option<Given> {
+        None
+    }
 
     /// The trailer section, once the end was reached; None when there was none.
     fn trailers(&mut self) -> Option<Fields>;
@@ -38,11 +45,32 @@ pub trait Source {
     fn moved(&mut self, count: usize) -> Result<(), NetError>;
 }
 
+/// Memory that a source gave up, with nothing in it but body bytes.
+#[derive(Debug)]
+pub enum Given {
+    /// A worker's block, to be given back to it.
+    Block(Buffer),
+    /// Bytes of a library's.
+    Bytes(Bytes),
+}
+
 /// Where a body goes.
 pub trait Sink {
     /// Takes the first bytes of `data` and gives their number, at least 1. Bytes not taken
     /// must be offered again. They may stay in a buffer until [`Sink::poll_flush`].
     fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>>;
+
+    /// Takes the first bytes that `source` shows, by copy or by what it gives up, and gives their
+    /// number, at least 1. `source` has them announced.
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+    ) -> Poll<Result<usize, NetError>> {
+        let count = ready!(self.poll_send(cx, source.data()))?;
+        source.consume(count);
+        Poll::Ready(Ok(count))
+    }
 
     /// Ends the body, with a trailer section if the framing has one, and flushes.
     fn poll_finish(
@@ -53,6 +81,12 @@ pub trait Sink {
 
     /// Sends what is still in a buffer.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>>;
+
+    /// May [`Sink::raw`] give a socket for this body, once everything before it has gone? Where
+    /// not, nobody flushes for it.
+    fn can_be_raw(&self) -> bool {
+        true
+    }
 
     /// The socket, when body bytes may be moved to it as they are and nothing waits before them.
     fn raw(&mut self) -> Option<&TcpStream>;

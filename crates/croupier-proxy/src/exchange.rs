@@ -30,7 +30,7 @@ pub(crate) struct Exchange {
     pub(crate) way: Option<usize>,
     /// What a server is asked otherwise than the client wrote it.
     pub(crate) asks: Asks,
-    pub(crate) recode: Recode,
+    pub(crate) recoding: Recoding,
     pub(crate) tally: Tally,
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Tally {
 
 /// What happens to a body's coding on its way to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Recode {
+pub(crate) enum Recoding {
     /// Nothing, nor would it have for any other client.
     #[default]
     Nothing,
@@ -148,7 +148,7 @@ impl Exchange {
             route: None,
             way: None,
             asks: Asks::default(),
-            recode: Recode::Nothing,
+            recoding: Recoding::Nothing,
             tally: Tally::default(),
         }
     }
@@ -165,7 +165,7 @@ impl Exchange {
             route: other.route,
             way: other.way,
             asks: Asks::default(),
-            recode: Recode::Nothing,
+            recoding: Recoding::Nothing,
             tally: Tally {
                 server: other.tally.server.clone(),
                 attempts: other.tally.attempts,

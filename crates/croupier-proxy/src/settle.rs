@@ -41,6 +41,9 @@ impl Exchange {
         if let Some(counter) = Counter::of_refused_retry(self.tally.no_retry) {
             self.worker.cells.add(counter, 1);
         }
+        if let Some(counter) = Counter::of_cache(self.tally.cache.word) {
+            self.worker.cells.add(counter, 1);
+        }
         if let (Some(server), None) = (&self.tally.server, self.tally.fault) {
             self.worker.cells.server_exchange(server.slot, duration);
         }

@@ -31,6 +31,7 @@
 
 pub mod client;
 pub mod dns;
+pub mod door;
 pub mod event;
 pub mod h2;
 pub mod load;
@@ -47,10 +48,12 @@ mod stream;
 mod strict;
 pub mod tls;
 pub mod tools;
+pub mod trace;
 pub mod wire;
 
 pub use client::{Client, Failure, send_split_at_every_offset, split_at_every_offset};
 pub use dns::{Dns, DnsAnswer, Question, RecordKind};
+pub use door::{Behind, Door};
 pub use event::{Event, wait_until};
 pub use load::{Connections, Load, Tally};
 pub use message::{Framing, Headers};

@@ -171,7 +171,12 @@ impl Log {
             lines: &object.lines,
             sums,
         };
-        self.append(head, &bytes)
+        let mut place = self.append(head, &bytes)?;
+        if head.fixed.kind == Kind::Reference {
+            // Nobody refreshes what nobody asked for.
+            place.flags |= Place::HIT;
+        }
+        Ok(place)
     }
 
     /// Appends a record. What failed leaves no trace.

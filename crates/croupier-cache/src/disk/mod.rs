@@ -191,7 +191,8 @@ impl Disk {
     pub fn object_max(&self) -> u64 {
         // What is left beside it: a head, and a sum of 4 bytes for each 64 KiB.
         let room = self.shared.segment_bytes / 64 * 63;
-        room.min(self.shared.settings.object_max)
+        let settings = &self.shared.settings;
+        room.min(settings.object_max).min(settings.queue_bytes)
     }
 
     /// Is there probably something with this key? A look into memory.

@@ -40,9 +40,17 @@ struct State {
     writing: Option<u64>,
     is_cancelled: bool,
     resting_until: Option<Instant>,
-    is_closed: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Running,
+    /// What waits is written, nothing more is taken.
+    Closing,
     /// There is no writing thread any more.
-    is_over: bool,
+    Over,
 }
 
 /// What the writing thread is to do next.
@@ -104,9 +112,10 @@ impl Writes {
         let mut state = self.state();
         let former = state.take(hash);
         let bytes = state.bytes + weight(object);
+        let has_no_place = former.is_none() && state.order.len() >= bounds.count;
         let taken = if state.resting_until.is_some() {
             Taken::Resting
-        } else if state.is_closed || state.order.len() >= bounds.count || bytes > bounds.bytes {
+        } else if state.stage != Stage::Running || has_no_place || bytes > bounds.bytes {
             Taken::Full
         } else {
             Taken::Queued
@@ -164,7 +173,7 @@ impl Writes {
 
     pub(super) fn settle(&self, promise: Promise<Settled>) {
         let mut state = self.state();
-        if !state.is_over {
+        if state.stage != Stage::Over {
             state.settling.push(promise);
         }
         drop(state);
@@ -174,7 +183,7 @@ impl Writes {
     pub(super) fn flush(&self, promise: Promise<()>) {
         let mut state = self.state();
         let pushed = state.pushed;
-        if !state.is_over {
+        if state.stage != Stage::Over {
             state.flushing.push((pushed, promise));
         }
         drop(state);
@@ -184,8 +193,7 @@ impl Writes {
     /// The writing thread has ended, however that came about: nobody waits for it any longer.
     pub(super) fn end(&self) {
         let mut state = self.state();
-        state.is_closed = true;
-        state.is_over = true;
+        state.stage = Stage::Over;
         state.settling.clear();
         state.flushing.clear();
     }
@@ -196,7 +204,7 @@ impl Writes {
 
     /// No more objects; the thread does what is there and then gets `Nothing`.
     pub(super) fn close(&self) {
-        self.state().is_closed = true;
+        self.state().stage = Stage::Closing;
         self.called.notify_all();
     }
 
@@ -214,7 +222,7 @@ impl Writes {
                 .resting_until
                 .map(|end| end.saturating_duration_since(now));
             // Who closes gets one more try for the removals.
-            let rest = rest.filter(|left| !left.is_zero() && !state.is_closed);
+            let rest = rest.filter(|left| !left.is_zero() && state.stage == Stage::Running);
             if rest.is_none() {
                 state.resting_until = None;
                 if !state.marks.is_empty() || !state.settling.is_empty() {
@@ -235,7 +243,7 @@ impl Writes {
             settling
                 .into_iter()
                 .for_each(|promise| promise.keep(Settled::NotYet));
-            if state.is_closed {
+            if state.stage != Stage::Running {
                 return Work::Nothing;
             }
             state = match rest {
@@ -275,7 +283,7 @@ impl Writes {
     /// For the writing thread: these marks are not on disk.
     pub(super) fn put_back(&self, marks: Vec<(u64, Kind)>) {
         let mut state = self.state();
-        if !state.is_closed {
+        if state.stage == Stage::Running {
             state.marks.splice(0..0, marks);
         }
     }

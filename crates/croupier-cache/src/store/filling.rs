@@ -22,8 +22,11 @@ use crate::{Terms, object::Tags};
 const BLOCK_MIN: usize = 16 << 10;
 /// The largest block.
 const BLOCK_MAX: usize = 256 << 10;
-/// What an answer that is not kept may be ahead of its slowest reader.
-pub(super) const WINDOW: u64 = 1 << 20;
+/// The same for an answer that is not kept.
+const BLOCK_PASSING: usize = 64 << 10;
+/// What an answer that is not kept may be ahead of its slowest reader. It is no part of the store's
+/// size, as little as the buffers of an answer that never came here.
+pub(super) const WINDOW: u64 = 256 << 10;
 /// What a piece costs beside its bytes.
 const PIECE: u64 = 64;
 
@@ -238,7 +241,11 @@ impl Flow {
             Some(left @ 1..) => left,
             _ => self.total.max(BLOCK_MIN as u64),
         };
-        usize::try_from(wanted).map_or(BLOCK_MAX, |wanted| wanted.clamp(1, BLOCK_MAX))
+        let max = match self.state {
+            State::Keeping => BLOCK_MAX,
+            _ => BLOCK_PASSING,
+        };
+        usize::try_from(wanted).map_or(max, |wanted| wanted.clamp(1, max))
     }
 
     fn forget(&mut self) {

@@ -59,7 +59,7 @@ const FILLING_PART: u64 = 8;
 const LARGEST_PART: u64 = 16;
 
 /// How a store is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// As it is called in the config.
     pub name: String,
@@ -396,20 +396,18 @@ impl Inner {
         }
         if let Some(record) = record {
             let now = self.memory.peek(&record.key);
-            let is_other = now.is_some_and(|now| now.is_answer() || now.variants().is_some())
-                && place(self.memory.peek(&record.key).as_ref()) != place(Some(record));
+            let is_other = now.is_some_and(|now| {
+                !Arc::ptr_eq(&now, record) && (now.is_answer() || now.variants().is_some())
+            });
             if is_other {
                 return Err("vary-changed");
             }
             self.put_variants(record);
         }
-        if !self.insert(&object) {
+        if !self.insert_with(record, &object) {
             return Err("no-room");
         }
         site.stored();
-        if let Some(oldest) = record.and_then(|record| record.variants()?.add(&object)) {
-            self.remove(&oldest);
-        }
         Ok(object)
     }
 
@@ -428,14 +426,32 @@ impl Inner {
 
     /// One object for another, if that is still there. The lock on purges is held by the caller.
     fn replace(&self, old: &Arc<Object>, new: &Arc<Object>) -> bool {
-        if place(self.memory.peek(&old.key).as_ref()) != place(Some(old)) || !self.insert(new) {
+        if place(self.memory.peek(&old.key).as_ref()) != place(Some(old)) {
             return false;
         }
         let record = self.memory.peek(key::primary(&new.key));
-        if let Some(oldest) = record.and_then(|record| record.variants()?.add(new)) {
+        let record = record.filter(|record| record.variants().is_some());
+        self.insert_with(record.as_ref(), new)
+    }
+
+    /// Holds an object, and counts it among the variants of its record. The record must not leave
+    /// without it: nobody would find it any more. So it is counted before it can be found, and the
+    /// record is looked for afterwards.
+    fn insert_with(&self, record: Option<&Arc<Object>>, object: &Arc<Object>) -> bool {
+        let oldest = record.and_then(|record| record.variants()?.add(object));
+        let is_in = self.insert(object);
+        if let Some(oldest) = oldest {
             self.remove(&oldest);
         }
-        true
+        let is_there = |record: &Arc<Object>| {
+            let now = self.memory.peek(&record.key);
+            now.is_some_and(|now| Arc::ptr_eq(&now, record))
+        };
+        if is_in && !record.is_none_or(is_there) {
+            self.remove(object);
+            return false;
+        }
+        is_in
     }
 
     /// What has a primary key, its variants and its slices, with their records.
@@ -444,12 +460,9 @@ impl Inner {
         let Some(object) = self.memory.peek(primary) else {
             return all;
         };
-        all.extend(
-            object
-                .variants()
-                .map(variants::Variants::all)
-                .unwrap_or_default(),
-        );
+        if let Some(variants) = object.variants() {
+            all.extend(variants.all());
+        }
         all.push(object);
         all
     }
@@ -479,6 +492,14 @@ impl Inner {
     }
 
     fn purge_one(&self, object: &Arc<Object>, how: How, purged: &mut Purged) {
+        // Who would go with his record is counted before.
+        if how == How::Hard
+            && let Some(variants) = object.variants()
+        {
+            let all = variants.all();
+            all.iter()
+                .for_each(|variant| self.purge_one(variant, how, purged));
+        }
         let is_done = match how {
             How::Hard => self.remove(object),
             How::Soft if object.is_answer() => {

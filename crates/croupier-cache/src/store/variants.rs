@@ -39,10 +39,6 @@ impl Variants {
         &self.names
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Bytes beside those of an object; as if its list were full, since a weight must not change.
     pub(crate) fn weight(&self) -> u64 {
         let list = VARIANTS_MAX * size_of::<Weak<Object>>() + size_of::<Self>();

@@ -3,7 +3,7 @@
 
 use crate::codes;
 use crate::diagnostic::Diagnostic;
-use crate::model::{CacheEdits, CacheStore, Config, ExpectCache, Switch};
+use crate::model::{Action, CacheEdits, CacheStore, Config, ExpectCache, HashKey, Switch};
 use crate::nearest::nearest;
 use crate::read::Reader;
 use crate::source::Span;
@@ -109,6 +109,7 @@ pub(crate) fn odd(reader: &mut Reader, config: &Config) {
             reader.note(note.help("leave out one of them"));
         }
     }
+    splits(reader, config);
     for site in &config.sites {
         for route in &site.routes {
             let methods = &route.when.methods;
@@ -125,6 +126,33 @@ pub(crate) fn odd(reader: &mut Reader, config: &Config) {
                         .help("leave out `cache`; what these requests change is forgotten anyway"),
                 );
             }
+        }
+    }
+}
+
+/// What is kept of a split is kept of all its pools together, unless the key tells them apart as the split does.
+fn splits(reader: &mut Reader, config: &Config) {
+    for site in &config.sites {
+        for route in &site.routes {
+            let Action::Split(split) = &route.action else {
+                continue;
+            };
+            let Some(cache) = config.cache_of(site, route) else {
+                continue;
+            };
+            if cache.key.contains(&split.by) || split.parts.len() < 2 {
+                continue;
+            }
+            let message =
+                "the pools of this `split` share what is kept: clients get answers of either";
+            let help = match &split.by {
+                HashKey::Header(_) | HashKey::Cookie(_) => format!(
+                    "write `key = [\"{}\"]` in its `cache`, or `cache = false`",
+                    split.by
+                ),
+                _ => "write `cache = false` in this route".to_owned(),
+            };
+            reader.note(Diagnostic::warning(codes::HARDLY_MEANT, split.span, message).help(help));
         }
     }
 }

@@ -110,13 +110,13 @@ pub(crate) const CACHE: Table = Table {
             "ignore_query",
             Kind::Texts("utm_*"),
             "[]",
-            "Parameters of the query that make no other answer: they are no part of the key. A name, or the beginning of names and `*`; `[\"*\"]`: all.",
+            "Parameters of the query that make no other answer: servers do not get them, and they are no part of the key. A name, or the beginning of names and `*`; `[\"*\"]`: all.",
         ),
         key(
             "sort_query",
             Kind::Flag,
             "false",
-            "`?a=1&b=2` and `?b=2&a=1` are the same in the key. The origin sees what the client wrote.",
+            "`?a=1&b=2` and `?b=2&a=1` are the same: parameters are sorted by name, for the server too; those of one name keep their order.",
         ),
         key(
             "key",

@@ -3,12 +3,13 @@
 //!
 //! A client of the same objects as everybody else, never a second truth.
 
+mod cache;
 mod client;
 mod samples;
 mod server;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     path::PathBuf,
     rc::Rc,
     sync::Arc,
@@ -17,7 +18,7 @@ use std::{
 
 use croupier_config::{Config, model::Listen};
 use croupier_net::address::Address;
-use croupier_proxy::Live;
+use croupier_proxy::{Live, Plan};
 use croupier_telemetry::{AccessLog, Metric, Sample, render};
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,6 +36,8 @@ pub(crate) struct Order {
 #[derive(Debug)]
 pub(crate) struct Face {
     live: Arc<Live>,
+    /// In force.
+    plan: RefCell<Arc<Plan>>,
     log: Option<AccessLog>,
     draining: Cell<bool>,
     last_reload: Cell<u64>,
@@ -60,11 +63,13 @@ impl Doors {
     pub(crate) async fn open(
         config: &Config,
         live: &Arc<Live>,
+        plan: &Arc<Plan>,
         logs: &Logs,
         orders: &mpsc::Sender<Order>,
     ) -> Result<Self, BootError> {
         let face = Rc::new(Face {
             live: Arc::clone(live),
+            plan: RefCell::new(Arc::clone(plan)),
             log: logs.access().cloned(),
             draining: Cell::new(false),
             last_reload: Cell::new(unix_secs()),
@@ -105,6 +110,11 @@ impl Doors {
         self.face.draining.set(true);
     }
 
+    /// Another plan is in force.
+    pub(crate) fn adopt(&self, plan: &Arc<Plan>) {
+        self.face.plan.replace(Arc::clone(plan));
+    }
+
     /// A reload has succeeded.
     pub(crate) fn note_reload(&self) {
         self.face.last_reload.set(unix_secs());
@@ -122,9 +132,14 @@ impl Doors {
 }
 
 impl Face {
+    fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.borrow())
+    }
+
     fn metrics(&self) -> String {
         let mut samples = samples::of_pools(&self.live);
         samples.extend(samples::of_certificates(&self.live));
+        samples.extend(samples::of_stores(&self.plan()));
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds and counts are far below 2^52"

@@ -1,8 +1,10 @@
 //! Numbers of pools and servers that are true now, for the metrics page.
 
+use croupier_cache::disk;
 use croupier_proxy::{
-    Live,
+    Live, Plan,
     live::{LivePool, Rank, Server, State, certs::Shown},
+    plan::cache::StorePlan,
 };
 use croupier_telemetry::{Metric, Sample};
 
@@ -26,6 +28,50 @@ pub(super) fn of_certificates(live: &Live) -> Vec<Sample> {
         Sample::new(Metric::CertificateExpiry, &[&site, source], count(end))
     });
     samples.collect()
+}
+
+/// What the stores of the cache hold, and what became of answers.
+pub(super) fn of_stores(plan: &Plan) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for StorePlan { store, disk, .. } in &plan.stores {
+        if let Some(disk) = disk {
+            of_disk(store.name(), &disk.counts(), &mut samples);
+        }
+        let name = store.name();
+        let counts = store.counts();
+        let (used, _) = store.used();
+        let mut say = |metric, number| {
+            samples.push(Sample::new(metric, &[name, "memory"], count(number)));
+        };
+        say(Metric::CacheObjects, counts.objects);
+        say(Metric::CacheBytes, used);
+        say(Metric::CacheStored, counts.stored);
+        say(Metric::CacheEvictions, counts.evicted);
+        for (reason, refused) in store.refusals_by_reason() {
+            let labels = [name, reason];
+            samples.push(Sample::new(Metric::CacheRefused, &labels, count(refused)));
+        }
+    }
+    samples
+}
+
+fn of_disk(store: &str, counts: &disk::Counts, samples: &mut Vec<Sample>) {
+    let mut say = |metric, label, number| {
+        samples.push(Sample::new(metric, &[store, label], count(number)));
+    };
+    say(Metric::CacheObjects, "disk", counts.objects);
+    say(Metric::CacheBytes, "disk", counts.file_bytes);
+    say(Metric::CacheStored, "disk", counts.written);
+    say(Metric::CacheEvictions, "disk", counts.reclaimed_objects);
+    say(Metric::CacheDiskErrors, "write", counts.write_errors);
+    say(Metric::CacheDiskErrors, "read", counts.read_errors);
+    say(
+        Metric::CacheDiskErrors,
+        "checksum",
+        counts.checksum_failures,
+    );
+    let dropped = count(counts.dropped);
+    samples.push(Sample::new(Metric::CacheDiskDropped, &[store], dropped));
 }
 
 fn of_server(server: &Server, samples: &mut Vec<Sample>) {

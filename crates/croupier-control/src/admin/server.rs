@@ -20,12 +20,13 @@ use croupier_net::{
 use croupier_telemetry::exposition::CONTENT_TYPE;
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{Face, Order};
+use super::{Face, Order, cache};
 
 const LIMITS: ClientLimits = ClientLimits {
     head: HeadLimits {
-        head_bytes: 8 << 10,
-        target_bytes: 1 << 10,
+        // A question about the cache may hold a whole URL, each byte of it as three.
+        head_bytes: 48 << 10,
+        target_bytes: 40 << 10,
         fields: 50,
         field_bytes: 4 << 10,
     },
@@ -125,6 +126,11 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
             }
             (Door::Control, "/v1/reload") if head.method == Method::Post => {
                 let (status, text) = reload(face).await;
+                answer(&mut conn, head.method, status, &text).await;
+            }
+            (Door::Control, path) if head.method == Method::Post => {
+                let answered = cache::answer(face.plan(), path, target.query()).await;
+                let (status, text) = answered.unwrap_or((404, "not found\n".into()));
                 answer(&mut conn, head.method, status, &text).await;
             }
             _ => {

@@ -51,7 +51,7 @@ use croupier_proxy::{
 use croupier_telemetry::WorkerCells;
 use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
-use acme::{Acme, For};
+use acme::{Acme, Begins, For};
 use authority::Authority;
 use demand::Demand;
 use outside::Outside;
@@ -77,6 +77,7 @@ pub(crate) struct Certificates {
     authority: Option<Rc<Authority>>,
     state: Kept,
     told: expiry::Told,
+    begins: Begins,
 }
 
 /// The state directory, as far as it is known.
@@ -143,6 +144,7 @@ impl Certificates {
             authority: None,
             state: Kept::NotNeeded,
             told,
+            begins: Begins::WithProcess,
         }
     }
 
@@ -198,6 +200,7 @@ impl Certificates {
         });
         self.live.certs.set_shown(shown.collect());
         self.told.look(&self.live.certs.shown(), unix_now());
+        self.begins = Begins::WithReload;
     }
 
     /// Opens the state directory when it is needed, another place, or was out of order.
@@ -240,6 +243,7 @@ impl Certificates {
                         cells,
                         state,
                         outside,
+                        self.begins,
                     )))
                 }
                 Err(error) => {

@@ -27,6 +27,22 @@ const WINDOW_FAILED: u64 = HOUR;
 /// Nothing is waited for in one piece that is longer: clocks are set.
 const SLEEP_MAX: u64 = HOUR;
 
+/// After a restart no wait is longer, unless the authority asked for more: five orders an hour are
+/// what Let's Encrypt suffers to fail, however often we are started again; and whoever has mended
+/// something and restarts us does not wait for a day.
+const RESTART_MAX: u64 = 12 * MINUTE;
+
+/// What of failed orders outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// In a row.
+    pub(super) count: u32,
+    /// When the last one failed.
+    pub(super) at: u64,
+    /// For how long the authority asked then, seconds.
+    pub(super) asked: u64,
+}
+
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -147,6 +163,22 @@ impl Schedule {
         Duration::from_secs(wait)
     }
 
+    /// Orders failed before this process began.
+    pub(super) fn failed_before(&mut self, failed: Failed, now: u64) {
+        // The clock may have been set since.
+        let at = failed.at.min(now);
+        let asked = failed.asked.min(RETRY_AFTER_MAX);
+        let doubled = BACK_OFF_FIRST << failed.count.saturating_sub(1).min(20);
+        self.failures = failed.count;
+        self.not_before = at + doubled.min(RESTART_MAX).max(asked);
+        self.nudged_not_before = at + asked.max(BACK_OFF_FIRST);
+    }
+
+    /// Orders that failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// When the certificate is to be renewed; None while there is none.
     pub(super) fn due(&self) -> Option<u64> {
         let life = self.life?;
@@ -181,7 +213,7 @@ impl Schedule {
 mod tests {
     use std::time::Duration;
 
-    use super::{DAY, HOUR, MINUTE, Next, SLEEP_MAX, Schedule, Stretch, Windows};
+    use super::{DAY, Failed, HOUR, MINUTE, Next, SLEEP_MAX, Schedule, Stretch, Windows};
 
     const NOW: u64 = 1_800_000_000;
 
@@ -214,6 +246,39 @@ mod tests {
         let (min, max) = (due.iter().min().unwrap(), due.iter().max().unwrap());
         assert!(*min >= 60 * DAY && *max <= 65 * DAY, "{min} to {max}");
         assert!(max - min > 4 * DAY, "they are spread");
+    }
+
+    #[test]
+    fn a_restart_forgets_no_failure_and_keeps_nobody_waiting_for_a_day() {
+        let restarted = |count, asked, now| {
+            let mut schedule = Schedule::new(Windows::Asked);
+            let at = NOW;
+            schedule.failed_before(Failed { count, at, asked }, now);
+            schedule
+        };
+        assert_eq!(restarted(1, 0, NOW).next(NOW), secs(MINUTE));
+        assert_eq!(
+            restarted(3, 0, NOW + 10).next(NOW + 10),
+            secs(4 * MINUTE - 10)
+        );
+        assert_eq!(restarted(50, 0, NOW).next(NOW), secs(12 * MINUTE));
+        assert_eq!(restarted(50, 0, NOW + DAY).next(NOW + DAY), Next::Order);
+        assert_eq!(restarted(1, 2000, NOW).next(NOW), secs(2000));
+        // A clock that was set back by years keeps nobody waiting either.
+        assert_eq!(
+            restarted(1, 0, NOW - 300 * DAY).next(NOW - 300 * DAY),
+            secs(MINUTE)
+        );
+        // The next failure waits longer still, and who says that it is mended does not wait.
+        let mut schedule = restarted(6, 0, NOW);
+        assert_eq!(schedule.failures(), 6);
+        assert_eq!(
+            schedule.failed(NOW, None, 0),
+            Duration::from_secs(64 * MINUTE)
+        );
+        let mut schedule = restarted(6, 0, NOW);
+        schedule.nudge();
+        assert_eq!(schedule.next(NOW), secs(MINUTE));
     }
 
     #[test]

@@ -63,6 +63,22 @@ pub(super) fn failed(
     );
 }
 
+/// Orders failed before this process began, and the next one is not yet due.
+pub(super) fn waits(names: &[String], failures: u32) {
+    event(
+        Level::Warn,
+        "certificate.order.waits",
+        &[
+            ("names", &names.join(" ")),
+            ("failures", &failures),
+            (
+                "help",
+                &"what is mended is tried a minute after the last failure, with a reload",
+            ),
+        ],
+    );
+}
+
 /// A certificate is shown that a restart will not find again.
 pub(super) fn not_kept(names: &[String], error: &str, help: &str) {
     let names = names.join(" ");

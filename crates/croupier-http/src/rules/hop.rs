@@ -79,6 +79,32 @@ pub fn is_alias(raw_name: &[u8]) -> bool {
     memchr::memchr(b'_', raw_name).is_some()
 }
 
+/// Longer names with underscores stand for anything.
+pub const ALIAS_MAX: usize = 64;
+
+/// A name with hyphens where it has underscores, as applications read it that can not tell them
+/// apart; None when it is too long to say.
+#[must_use]
+pub fn with_hyphens<'a>(raw_name: &[u8], room: &'a mut [u8; ALIAS_MAX]) -> Option<&'a [u8]> {
+    let name = room.get_mut(..raw_name.len())?;
+    for (to, from) in name.iter_mut().zip(raw_name) {
+        *to = if *from == b'_' { b'-' } else { *from };
+    }
+    Some(name)
+}
+
+/// Would a name, as [`with_hyphens`] gives it, stand for a field that has a meaning to us: one of
+/// the table, or one that only a proxy may say?
+#[must_use]
+pub fn is_guarded(name: &[u8]) -> bool {
+    Name::from_bytes(name) != Name::OTHER || is_posing(name) || is_client_cert(name)
+}
+
+/// Does a name with underscores stand for a field that has a meaning to us?
+fn is_harmful_alias(raw_name: &[u8]) -> bool {
+    is_alias(raw_name) && with_hyphens(raw_name, &mut [0; ALIAS_MAX]).is_none_or(is_guarded)
+}
+
 /// Does `Connection` name this line, whose name is outside the table?
 #[must_use]
 pub fn is_listed(field: &Field<'_>, fields: &Fields) -> bool {
@@ -156,18 +182,22 @@ const NO_TRAILER: NameSet = NameSet::of(&[
 .union(HOP)
 .union(FORWARDED);
 
-/// May this line stand in a trailer section?
+/// May this line stand in a trailer section? Underscores are no harm in themselves: no application
+/// takes trailers for what a proxy answers for, and calls of gRPC end with such names.
 #[must_use]
 pub fn may_trail(field: &Field<'_>) -> bool {
     !NO_TRAILER.contains(field.name)
-        && !is_alias(field.raw_name)
+        && !is_harmful_alias(field.raw_name)
         && !is_posing(field.raw_name)
         && !is_client_cert(field.raw_name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{forwards_left, is_alias, is_client_cert, is_posing, may_trail};
+    use super::{
+        ALIAS_MAX, forwards_left, is_alias, is_client_cert, is_guarded, is_posing, may_trail,
+        with_hyphens,
+    };
     use crate::fields::Fields;
 
     #[test]
@@ -177,6 +207,25 @@ mod tests {
         }
         assert!(!is_posing(b"X-Forward") && !is_posing(b"X-Custom"));
         assert!(is_alias(b"Transfer_Encoding") && !is_alias(b"Transfer-Encoding"));
+    }
+
+    #[test]
+    fn an_alias_is_judged_by_what_it_stands_for() {
+        let is_harm = |name: &str| {
+            let mut room = [0; ALIAS_MAX];
+            with_hyphens(name.as_bytes(), &mut room).is_none_or(is_guarded)
+        };
+        for name in [
+            "Transfer_Encoding",
+            "x_forwarded_for",
+            "x_Forwarded-anything",
+            "true_client_ip",
+            "x_client_cert_subject",
+        ] {
+            assert!(is_harm(name), "{name}");
+        }
+        assert!(is_harm(&"a_".repeat(40)), "too long to say");
+        assert!(!is_harm("shop_order_id") && !is_harm("a_b"));
     }
 
     #[test]
@@ -226,7 +275,9 @@ mod tests {
             "Cookie",
             "Client-Cert",
             "x-client-cert-subject",
-            "a_b",
+            "content_length",
+            "X_Forwarded_For",
+            "x_client-cert_subject",
         ] {
             fields.push(name.as_bytes(), b"x");
         }
@@ -234,6 +285,7 @@ mod tests {
         fields.clear();
         fields.push(b"grpc-status", b"0");
         fields.push(b"Server-Timing", b"x");
+        fields.push(b"shop_order_id", b"x");
         assert!(fields.iter().all(|field| may_trail(&field)));
     }
 }

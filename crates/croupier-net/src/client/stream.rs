@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -303,6 +303,18 @@ impl Sink for ClientStream {
         each!(self, H1(conn) => conn.wire.poll_send(cx, data), H2(stream) => stream.poll_send(cx, data), Nobody(nobody) => nobody.poll_take(cx, data))
     }
 
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+    ) -> Poll<Result<usize, NetError>> {
+        each!(self, H1(conn) => conn.wire.poll_take(cx, source), H2(stream) => stream.poll_take(cx, source), Nobody(nobody) => {
+            let count = ready!(nobody.poll_take(cx, source.data()))?;
+            source.consume(count);
+            Poll::Ready(Ok(count))
+        })
+    }
+
     fn poll_finish(
         &mut self,
         cx: &mut Context<'_>,
@@ -313,6 +325,10 @@ impl Sink for ClientStream {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         each!(self, H1(conn) => conn.wire.poll_flush(cx), H2(stream) => stream.poll_flush(cx), Nobody(_) => Poll::Ready(Ok(())))
+    }
+
+    fn can_be_raw(&self) -> bool {
+        each!(self, H1(conn) => conn.wire.can_be_raw(), H2(stream) => stream.can_be_raw(), Nobody(_) => false)
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

@@ -1,7 +1,7 @@
 //! Heads in the library's form and in ours. What the library lets pass and HTTP does not is
 //! refused here (RFC 9113 section 8.2); what is left is judged by the same rules as HTTP/1.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use croupier_http::{
     BodyLen, Fields, Framed, Name, RequestHead, Version,
     h1::{
@@ -9,7 +9,11 @@ use croupier_http::{
         scan::{HeadError, HeadLimits, METHOD_MAX},
     },
 };
-use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE},
+    request::Parts,
+};
 
 use crate::side::Outgoing;
 
@@ -170,15 +174,74 @@ pub(crate) fn read_trailers(
     read_lines(lines, &limits, fields)
 }
 
+/// Lines as they were put last: most of what one head says was said by the head before it too.
+#[derive(Debug, Default)]
+pub(crate) struct Text {
+    /// Values lie here, those of one head side by side.
+    block: BytesMut,
+    /// Each at its place in the head.
+    said: Vec<Option<Said>>,
+}
+
+/// A line, and its name as it was written.
+#[derive(Clone, Debug)]
+struct Said {
+    written: Bytes,
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+/// So many lines are remembered, of up to so many bytes: each keeps a block of text.
+const SAID_MAX: usize = 32;
+const SAID_BYTES: usize = 128;
+
+impl Text {
+    /// The line in the library's form. None for one that it can not express, which our rules let
+    /// never come this far, and for one that belongs to a connection of HTTP/1.
+    fn line(
+        &mut self,
+        place: usize,
+        name: &[u8],
+        value: &[u8],
+    ) -> Option<(HeaderName, HeaderValue)> {
+        if let Some(Some(said)) = self.said.get(place)
+            && said.value.as_bytes() == value
+            && said.written == name
+        {
+            return Some((said.name.clone(), said.value.clone()));
+        }
+        let line = line(name, value, &mut self.block)?;
+        let is_kept = name.len() + value.len() <= SAID_BYTES && !is_secret(&line.0);
+        if place < SAID_MAX && (is_kept || self.said.len() > place) {
+            self.said.resize(self.said.len().max(place + 1), None);
+            self.said[place] = is_kept.then(|| {
+                self.block.extend_from_slice(name);
+                Said {
+                    written: self.block.split().freeze(),
+                    name: line.0.clone(),
+                    value: line.1.clone(),
+                }
+            });
+        }
+        Some(line)
+    }
+}
+
 /// Field lines in the library's form. Values share one text; what belongs to a connection of
 /// HTTP/1 is left out (RFC 9113 section 8.2.2).
 pub(crate) fn write_lines(
     fields: &impl Outgoing,
     body: Option<BodyLen>,
-    text: &mut BytesMut,
+    text: &mut Text,
 ) -> HeaderMap {
     let mut lines = HeaderMap::with_capacity(16);
-    let mut push = |name: &[u8], value: &[u8]| push(&mut lines, name, value, text);
+    let mut place = 0;
+    let mut push = |name: &[u8], value: &[u8]| {
+        if let Some((name, value)) = text.line(place, name, value) {
+            lines.append(name, value);
+            place += 1;
+        }
+    };
     fields.lines(&mut push);
     if let Some(BodyLen::Length(length)) = body {
         push(b"content-length", length.to_string().as_bytes());
@@ -187,26 +250,30 @@ pub(crate) fn write_lines(
 }
 
 /// A trailer section in the library's form.
-pub(crate) fn write_trailers(trailers: &Fields, text: &mut BytesMut) -> HeaderMap {
+pub(crate) fn write_trailers(trailers: &Fields) -> HeaderMap {
     let mut lines = HeaderMap::with_capacity(trailers.len());
+    let mut text = BytesMut::new();
     for field in trailers.iter() {
-        push(&mut lines, field.raw_name, field.value, text);
+        if let Some((name, value)) = line(field.raw_name, field.value, &mut text) {
+            lines.append(name, value);
+        }
     }
     lines
 }
 
-/// A line that the library can not express is left out; our rules let none come this far.
-fn push(lines: &mut HeaderMap, name: &[u8], value: &[u8], text: &mut BytesMut) {
-    let Ok(name) = HeaderName::from_bytes(name) else {
-        return;
-    };
+fn line(name: &[u8], value: &[u8], text: &mut BytesMut) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name).ok()?;
     if is_of_connection(&name, value) {
-        return;
+        return None;
     }
     text.extend_from_slice(value);
-    if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
-        lines.append(name, value);
-    }
+    let value = HeaderValue::from_maybe_shared(text.split().freeze()).ok()?;
+    Some((name, value))
+}
+
+/// Not to be kept for longer than its exchange lasts.
+fn is_secret(name: &HeaderName) -> bool {
+    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].contains(name)
 }
 
 fn is_of_connection(name: &HeaderName, value: &[u8]) -> bool {
@@ -219,7 +286,6 @@ fn is_of_connection(name: &HeaderName, value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
     use croupier_http::{
         BodyLen, Framed, Name, RequestHead,
         h1::{
@@ -228,7 +294,7 @@ mod tests {
         },
     };
 
-    use super::{read_request, write_lines};
+    use super::{SAID_MAX, Text, read_request, write_lines};
     use crate::side::Outgoing;
 
     const LIMITS: HeadLimits = HeadLimits {
@@ -315,19 +381,43 @@ mod tests {
 
     #[test]
     fn an_answer_loses_what_belongs_to_a_connection() {
-        let lines = write_lines(&Lines, Some(BodyLen::Length(12)), &mut BytesMut::new());
-        let lines: Vec<_> = lines
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
-            .collect();
+        let mut text = Text::default();
+        // The second time its lines are known, the third time one of them has changed.
+        for length in [12, 12, 13] {
+            let lines = write_lines(&Lines, Some(BodyLen::Length(length)), &mut text);
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            let length = format!("content-length: {length}");
+            assert_eq!(
+                lines,
+                ["set-cookie: a", "set-cookie: b", "x-b: c", length.as_str()]
+            );
+        }
+        // x-b and content-length stand at the third and the fourth place.
+        assert_eq!(text.said.iter().flatten().count(), 2);
+    }
+
+    struct Many(String);
+
+    impl Outgoing for Many {
+        fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+            for _ in 0..100 {
+                emit(b"x-a", self.0.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_heads_has_bounds() {
+        let mut text = Text::default();
         assert_eq!(
-            lines,
-            [
-                "set-cookie: a",
-                "set-cookie: b",
-                "x-b: c",
-                "content-length: 12"
-            ]
+            write_lines(&Many("a".repeat(200)), None, &mut text).len(),
+            100
         );
+        assert!(text.said.is_empty());
+        assert_eq!(write_lines(&Many("a".into()), None, &mut text).len(), 100);
+        assert_eq!(text.said.len(), SAID_MAX);
     }
 }

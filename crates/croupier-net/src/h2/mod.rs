@@ -1,9 +1,12 @@
-//! What both sides of HTTP/2 share: the library's stream under our transport, a meter for frames
-//! that carry nothing, and heads in the library's form and in ours.
+//! What both sides of HTTP/2 share: our transport under the library's stream, what one turn sends,
+//! body bytes as the library carries them, a meter for frames that carry nothing, and heads in the
+//! library's form and in ours.
 
 pub(crate) mod fields;
 pub(crate) mod io;
 pub(crate) mod meter;
+pub(crate) mod outbox;
+pub(crate) mod piece;
 
 /// Limits of an HTTP/2 connection, from the limits table.
 #[derive(Clone, Copy, Debug)]

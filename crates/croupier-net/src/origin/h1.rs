@@ -23,7 +23,7 @@ use crate::{
     error::NetError,
     h2::H2Limits,
     local::Local,
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     timers::Tick,
     transport::Transport,
     tunnel,
@@ -286,6 +286,10 @@ impl Source for OriginConn {
         self.wire.consume(count);
     }
 
+    fn give_up(&mut self) -> Option<Given> {
+        self.wire.give_up()
+    }
+
     fn trailers(&mut self) -> Option<Fields> {
         self.wire.trailers()
     }
@@ -314,6 +318,10 @@ impl Sink for OriginConn {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         self.wire.poll_flush(cx)
+    }
+
+    fn can_be_raw(&self) -> bool {
+        self.wire.can_be_raw()
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

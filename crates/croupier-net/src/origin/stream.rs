@@ -16,7 +16,7 @@ use super::{
 use crate::{
     buffers::Buffer,
     error::NetError,
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     tunnel,
 };
 
@@ -134,6 +134,10 @@ impl Source for OriginStream {
         each!(self, end => end.consume(count));
     }
 
+    fn give_up(&mut self) -> Option<Given> {
+        each!(self, end => end.give_up())
+    }
+
     fn trailers(&mut self) -> Option<Fields> {
         each!(self, end => end.trailers())
     }
@@ -162,6 +166,10 @@ impl Sink for OriginStream {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         each!(self, end => end.poll_flush(cx))
+    }
+
+    fn can_be_raw(&self) -> bool {
+        each!(self, end => end.can_be_raw())
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

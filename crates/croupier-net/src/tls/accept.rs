@@ -11,8 +11,8 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription, CommonState, HandshakeKind, ProtocolVersion, ServerConfig,
-    server::{Acceptor, UnbufferedServerConnection},
+    AlertDescription, CipherSuite, CommonState, HandshakeKind, ProtocolVersion, ServerConfig,
+    server::{Acceptor, ClientHello, UnbufferedServerConnection},
 };
 
 use super::{
@@ -48,11 +48,46 @@ pub struct Hello {
     pub name: Option<String>,
     /// It offers `acme-tls/1` and nothing else: somebody validates a name (RFC 8737).
     pub is_acme: bool,
+    order: Order,
     io: Transport,
     /// The hello, as it came.
     input: Buffer,
     local: Rc<Local>,
 }
+
+/// By whose preference a cipher suite is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Ours,
+    /// The client's: it puts ChaCha20 first, as those do that have no AES in hardware.
+    Theirs,
+}
+
+impl Order {
+    fn of(hello: &ClientHello<'_>) -> Self {
+        let first = hello
+            .cipher_suites()
+            .iter()
+            .find(|suite| !is_grease(**suite));
+        match first {
+            Some(
+                CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+            ) => Self::Theirs,
+            _ => Self::Ours,
+        }
+    }
+}
+
+/// Is it one of the numbers that mean nothing and come first (RFC 8701)?
+fn is_grease(suite: CipherSuite) -> bool {
+    let [high, low] = u16::from(suite).to_be_bytes();
+    high == low && high & 0x0f == 0x0a
+}
+
+/// What a hello says that is decided by.
+type Said = (Option<String>, bool, Order);
 
 /// What was agreed on, and who the client is.
 #[derive(Clone, Debug)]
@@ -104,9 +139,10 @@ pub async fn hello(
         polled
     });
     match found.await {
-        Ok((name, is_acme)) => Ok(Hello {
+        Ok((name, is_acme, order)) => Ok(Hello {
             name,
             is_acme,
+            order,
             io: reading.io,
             input: reading.input,
             local: reading.local,
@@ -145,7 +181,7 @@ impl Reading {
         Ok(())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Option<String>, bool), NetError>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Said, NetError>> {
         loop {
             if let Some(found) = self.feed()? {
                 return Poll::Ready(Ok(found));
@@ -176,7 +212,7 @@ impl Reading {
     }
 
     /// Shows the acceptor what it has not seen.
-    fn feed(&mut self) -> Result<Option<(Option<String>, bool)>, NetError> {
+    fn feed(&mut self) -> Result<Option<Said>, NetError> {
         let Self {
             io,
             input,
@@ -202,7 +238,7 @@ impl Reading {
                     let is_acme = hello.alpn().is_some_and(|mut offered| {
                         offered.next() == Some(ACME) && offered.next().is_none()
                     });
-                    return Ok(Some((name, is_acme)));
+                    return Ok(Some((name, is_acme, Order::of(&hello))));
                 }
                 Err((error, mut alert)) => {
                     let mut bytes = Vec::new();
@@ -225,10 +261,14 @@ impl Hello {
     /// `Tls` tells why; the client was told, too.
     pub async fn accept(
         self,
-        config: Arc<ServerConfig>,
+        mut config: Arc<ServerConfig>,
         timer: &Timer,
         until: Tick,
     ) -> Result<(Transport, Secured), HandshakeError> {
+        if self.order == Order::Theirs {
+            // A copy shares all that is large; a handshake costs a thousand times as much.
+            Arc::make_mut(&mut config).ignore_client_order = false;
+        }
         let side = UnbufferedServerConnection::new(config)
             .map_err(|error| NetError::Tls(TlsFailure::from(&error)))?;
         let (name, mut stream) = self.into_stream(Side::Server(side));

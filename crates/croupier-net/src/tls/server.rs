@@ -72,6 +72,8 @@ pub fn server_config(terms: ServerTerms) -> Result<Arc<ServerConfig>, TlsError> 
     };
     let mut config = builder.with_cert_resolver(Arc::new(FromSlot(terms.slot)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // A client that puts ChaCha20 first gets its will: see `accept`.
+    config.ignore_client_order = true;
     config.send_tls13_tickets = TICKETS;
     config.ticketer = terms.tickets;
     // Only tickets: what is kept here would be one worker's, and would outlive what it believed.

@@ -186,7 +186,12 @@ impl Session {
         while count < room.len() && !self.is_drained && self.receiving == Receiving::Open {
             match self.step(Work::Nothing, &mut room[count..]) {
                 Ok((Step::Open | Step::Blocked, _)) => self.is_drained = true,
-                Ok((_, more)) => count += more,
+                Ok((_, more)) => {
+                    count += more;
+                    // The library would only say that it needs more; what it has to say by itself
+                    // goes with the next step.
+                    self.is_drained = self.input.is_empty() && !self.side.wants_write();
+                }
                 // What came before is whole.
                 Err(_) if count > 0 => return Ok(count),
                 Err(error) => return Err(broken(&error)),

@@ -9,7 +9,12 @@ use croupier_http::{
 use tokio::net::TcpStream;
 
 use super::Wire;
-use crate::{error::NetError, side::Source, splice::WORTH_BYTES};
+use crate::{
+    buffers::Size,
+    error::NetError,
+    side::{Given, Source},
+    splice::WORTH_BYTES,
+};
 
 /// How the body being received ends.
 #[derive(Debug)]
@@ -60,6 +65,37 @@ impl Reader {
                 return Ok(());
             }
             decoder.took(step.data);
+        }
+    }
+}
+
+impl Wire {
+    /// `count` bytes of the body have left the input.
+    fn took(&mut self, count: usize) {
+        self.ready -= count;
+        self.body_received += count as u64;
+        match &mut self.reader {
+            Reader::Length(left) => {
+                *left -= count as u64;
+                if *left == 0 {
+                    self.reader = Reader::Done;
+                }
+            }
+            Reader::Chunked(decoder) => decoder.took(count),
+            Reader::Done | Reader::UntilClose => {}
+        }
+    }
+
+    /// The size of block for what is read next, when none is held.
+    pub(super) fn next_block(&self) -> Size {
+        let first = self.end.first_read(self.last_body);
+        match self.reader {
+            // The head has come, and what came behind it has gone.
+            Reader::Length(left) if self.body_received > 0 => usize::try_from(left)
+                .ok()
+                .and_then(Size::holding)
+                .map_or(Size::Large, |size| size.clamp(first, Size::Large)),
+            _ => first,
         }
     }
 }
@@ -117,18 +153,20 @@ impl Source for Wire {
         if brimful {
             self.input.grow(&self.local.buffers);
         }
-        self.ready -= count;
-        self.body_received += count as u64;
-        match &mut self.reader {
-            Reader::Length(left) => {
-                *left -= count as u64;
-                if *left == 0 {
-                    self.reader = Reader::Done;
-                }
-            }
-            Reader::Chunked(decoder) => decoder.took(count),
-            Reader::Done | Reader::UntilClose => {}
+        self.took(count);
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        // A block that is nearly empty is copied rather than kept; one that came full is exchanged
+        // for a larger one by `consume`, unless what is left says how large the next is to be.
+        let knows = matches!(self.reader, Reader::Length(_));
+        let pays = self.input.is_worth_giving(self.ready);
+        if !pays || !knows && self.input.is_brimful() {
+            return None;
         }
+        let given = std::mem::take(&mut self.input);
+        self.took(given.len());
+        Some(Given::Block(given))
     }
 
     fn trailers(&mut self) -> Option<Fields> {

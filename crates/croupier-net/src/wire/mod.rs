@@ -117,9 +117,8 @@ impl Wire {
         if !self.input.has_block() && self.io.poll_readable(cx)?.is_pending() {
             return Poll::Pending;
         }
-        let room = self
-            .input
-            .room(self.end.first_read(self.last_body), &self.local.buffers);
+        let next = self.next_block();
+        let room = self.input.room(next, &self.local.buffers);
         if room.is_empty() {
             return Poll::Ready(Err(NetError::Head(HeadError::HeadTooLarge)));
         }

@@ -155,9 +155,13 @@ impl Sink for Wire {
         self.poll_flush_output(cx)
     }
 
-    fn raw(&mut self) -> Option<&TcpStream> {
+    fn can_be_raw(&self) -> bool {
         let plain = matches!(self.writer, Writer::Length(_) | Writer::UntilClose);
-        if plain && self.sent == self.output.len() {
+        plain && self.io.plain_tcp().is_some()
+    }
+
+    fn raw(&mut self) -> Option<&TcpStream> {
+        if self.can_be_raw() && self.sent == self.output.len() {
             self.io.plain_tcp()
         } else {
             None

@@ -3,7 +3,9 @@
 //! Runs `inspect` and `route` of the data plane itself: what it says is what happens. The tests
 //! in a config (`[[test]]`) go the same way.
 
+mod cache;
 mod deal;
+mod wanted;
 
 use std::{net::IpAddr, time::Instant};
 
@@ -21,11 +23,13 @@ use crate::{
     stage::{
         inspect,
         route::{self, WhyNot},
-        secure,
+        secure, shape,
     },
 };
 
+pub use cache::Cached;
 pub use deal::{Shares, Told};
+pub use wanted::{Extent, Wanted, wanted};
 
 /// A request to be explained.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub struct Explanation {
     pub site: Option<String>,
     /// Its TLS, in words: whose certificate the client sees. None: it is plain.
     pub tls: Option<String>,
+    /// `Strict-Transport-Security` of its answers over TLS.
+    pub hsts: Option<String>,
     /// Routes looked at, in order, with the reason why they lost; the last may have won.
     pub routes: Vec<(String, Option<String>)>,
     /// What happens.
@@ -80,6 +86,10 @@ pub enum Outcome {
         servers: Vec<WrittenServer>,
         /// How one of them is chosen, and what happens when that goes wrong.
         told: Vec<Told>,
+        /// What is kept of its answers; None: nothing, ever.
+        cache: Option<Cached>,
+        /// In which coding the client gets its answer; None: as it comes.
+        coding: Option<String>,
         /// Path and query as the origin gets them.
         path: String,
         /// `Host` as the origin gets it; None when it is the chosen server's own address.
@@ -120,6 +130,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     let refused = |fault: Fault| Explanation {
         site: None,
         tls: None,
+        hsts: None,
         routes: Vec::new(),
         outcome: Outcome::Fault { route: None, fault },
     };
@@ -137,6 +148,10 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
     let at_the_door = |outcome| Explanation {
         site: Some(site.name.clone()),
         tls: site.tls.as_ref().map(ToString::to_string),
+        hsts: (incoming.scheme == "https")
+            .then_some(site.hsts.as_deref())
+            .flatten()
+            .map(|value| String::from_utf8_lossy(value).into_owned()),
         routes: Vec::new(),
         outcome,
     };
@@ -161,6 +176,10 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
             break;
         }
     }
+    let is_edited = found.as_ref().is_ok_and(|id| {
+        let edits = &plan.route(*id).response_edits;
+        edits.drops_named(shape::STS)
+    });
     let outcome = match found {
         Ok(id) => outcome(plan, id, &incoming),
         Err(code) => Outcome::Fault {
@@ -168,9 +187,11 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Explanation {
             fault: code.into(),
         },
     };
+    let whole = at_the_door(outcome);
     Explanation {
         routes,
-        ..at_the_door(outcome)
+        hsts: whole.hsts.filter(|_| !is_edited),
+        ..whole
     }
 }
 
@@ -257,7 +278,10 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
                     };
                 }
             };
-            let query = incoming.target.query().map(|query| format!("?{query}"));
+            let cached = cache::cached(route, incoming);
+            let query = cached.as_ref().and_then(|cached| cached.query.as_deref());
+            let query = query.or(incoming.target.query());
+            let query = query.map(|query| format!("?{query}"));
             let names = |ways: &[Way]| -> Vec<String> {
                 let pools = ways.iter().map(|way| plan.pool(way.pool));
                 pools.map(|pool| pool.name.clone()).collect()
@@ -277,6 +301,8 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
                 },
                 servers: pool.written.clone(),
                 told: deal::told(route, &ways[chosen], pool, mirror, incoming),
+                cache: cached,
+                coding: (route.compress.as_ref()).map(|rule| cache::coded(rule, incoming)),
                 path: format!("{path}{}", query.unwrap_or_default()),
                 host: match &pool.host {
                     HostRule::Client => Some(incoming.target.authority.as_str().to_owned()),

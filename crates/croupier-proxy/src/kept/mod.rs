@@ -22,8 +22,7 @@ use body::{Arriving, Parts, memory};
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) status: u16,
-    /// Whose field lines they are.
-    held: Held,
+    text: Text,
     without: Without,
     /// Lines instead of them.
     extra: Vec<(Name, Vec<u8>)>,
@@ -56,18 +55,26 @@ impl Without {
 }
 
 /// What is held.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Held {
     Whole(Arc<Object>),
     /// It is still arriving.
-    Arriving(Arc<Filling>),
+    Arriving(Filling),
+}
+
+/// Whose field lines they are.
+#[derive(Debug)]
+enum Text {
+    Whole(Arc<Object>),
+    /// A copy: what arrives is read once, by one reader.
+    Own(Box<[u8]>),
 }
 
 impl Held {
     fn status(&self) -> u16 {
         match self {
             Self::Whole(object) => object.status,
-            Self::Arriving(filling) => filling.status(),
+            Self::Arriving(filling) => filling.status,
         }
     }
 
@@ -75,35 +82,41 @@ impl Held {
     fn text(&self) -> &[u8] {
         match self {
             Self::Whole(object) => &object.lines,
-            Self::Arriving(filling) => filling.lines(),
+            Self::Arriving(filling) => &filling.lines,
         }
     }
 
     fn length(&self) -> Option<u64> {
         match self {
-            Self::Whole(object) => Some(match &object.body {
-                Body::Memory(bytes) => bytes.len() as u64,
-                Body::Disk(extent) => extent.length(),
-            }),
-            Self::Arriving(filling) => filling.length(),
+            Self::Whole(object) => Some(object.body.length()),
+            Self::Arriving(filling) => filling.length,
         }
     }
 
-    /// Its bytes from `first` to before `end`; None: to the end, wherever that is.
-    fn body(&self, first: u64, end: Option<u64>) -> KeptBody {
+    /// Its lines, and its bytes from `first` to before `end`; None: to the end, wherever that is.
+    fn split(self, first: u64, end: Option<u64>) -> (Text, KeptBody) {
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         match self {
             Self::Whole(object) => {
-                let length = memory(object).len();
+                let length = memory(&object).len();
                 let end = end.map_or(length, |end| place(end).min(length));
                 let at = place(first).min(end);
-                let object = Arc::clone(object);
-                KeptBody::Memory { object, at, end }
+                let text = Text::Whole(Arc::clone(&object));
+                (text, KeptBody::Memory { object, at, end })
             }
             Self::Arriving(filling) => {
+                let text = Text::Own(filling.lines.clone());
                 let left = end.map(|end| end - first);
-                KeptBody::Arriving(Box::new(Arriving::new(filling.reader(), first, left)))
+                let arriving = Arriving::new(filling.reader(), first, left);
+                (text, KeptBody::Arriving(Box::new(arriving)))
             }
+        }
+    }
+
+    fn into_text(self) -> Text {
+        match self {
+            Self::Whole(object) => Text::Whole(object),
+            Self::Arriving(filling) => Text::Own(filling.lines.clone()),
         }
     }
 }
@@ -123,7 +136,11 @@ impl Kept {
 
     /// Its field lines, in order.
     pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        for (name, value) in croupier_cache::object::lines(self.held.text()) {
+        let text = match &self.text {
+            Text::Whole(object) => &object.lines,
+            Text::Own(lines) => lines,
+        };
+        for (name, value) in croupier_cache::object::lines(text) {
             if !self.without.has(name) {
                 emit(name, value);
             }
@@ -155,23 +172,25 @@ impl Kept {
                 return Self::nothing(416, held, extra, age);
             }
         };
-        match (ranges.single(), &held) {
-            (Some(span), _) => Self {
-                status: 206,
-                without: Without::Nothing,
-                extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
-                framing: BodyLen::Length(span.length()),
-                declared: None,
-                body: held.body(span.first, Some(span.last + 1)),
-                held,
-                age,
-            },
+        match (ranges.single(), held) {
+            (Some(span), held) => {
+                let (text, body) = held.split(span.first, Some(span.last + 1));
+                Self {
+                    status: 206,
+                    text,
+                    without: Without::Nothing,
+                    extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
+                    framing: BodyLen::Length(span.length()),
+                    declared: None,
+                    body,
+                    age,
+                }
+            }
             (None, Held::Whole(object)) if matches!(object.body, Body::Memory(_)) => {
-                let object = Arc::clone(object);
-                Self::parts(held, &object, &ranges, age)
+                Self::parts(object, &ranges, age)
             }
             // Several parts of what is not all there would be several waits.
-            _ => Self::whole(asked, held, age),
+            (None, held) => Self::whole(asked, held, age),
         }
     }
 
@@ -179,7 +198,7 @@ impl Kept {
     fn nothing(status: u16, held: Held, extra: Vec<(Name, Vec<u8>)>, age: Option<u32>) -> Self {
         Self {
             status,
-            held,
+            text: held.into_text(),
             without: Without::Content,
             extra,
             framing: if status == 304 {
@@ -196,9 +215,16 @@ impl Kept {
     fn whole(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
         let length = held.length();
         let is_head = asked.method == Method::Head;
-        let none = is_head || matches!(held.status(), 204 | 304);
+        let status = held.status();
+        let none = is_head || matches!(status, 204 | 304);
+        let (text, body) = if none {
+            (held.into_text(), KeptBody::Nothing)
+        } else {
+            held.split(0, length)
+        };
         Self {
-            status: held.status(),
+            status,
+            text,
             without: Without::Nothing,
             extra: Vec::new(),
             framing: match length {
@@ -207,18 +233,13 @@ impl Kept {
                 None => BodyLen::Chunked,
             },
             declared: length.filter(|_| is_head),
-            body: if none {
-                KeptBody::Nothing
-            } else {
-                held.body(0, length)
-            },
-            held,
+            body,
             age,
         }
     }
 
     /// Several ranges in one answer (RFC 9110 section 14.6).
-    fn parts(held: Held, object: &Arc<Object>, ranges: &Ranges, age: Option<u32>) -> Self {
+    fn parts(object: Arc<Object>, ranges: &Ranges, age: Option<u32>) -> Self {
         let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
         let mut lines = croupier_cache::object::lines(&object.lines);
         let multipart = Multipart {
@@ -226,7 +247,7 @@ impl Kept {
             content_type: lines
                 .find(|(name, _)| Name::from_bytes(name) == Name::CONTENT_TYPE)
                 .map(|(_, value)| value),
-            length: memory(object).len() as u64,
+            length: memory(&object).len() as u64,
         };
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let parts = ranges.spans().iter().map(|span| {
@@ -244,8 +265,8 @@ impl Kept {
             extra: vec![(Name::CONTENT_TYPE, content_type)],
             framing: BodyLen::Length(multipart.body_length(ranges)),
             declared: None,
-            body: KeptBody::Parts(Box::new(Parts::new(Arc::clone(object), parts, close))),
-            held,
+            text: Text::Whole(Arc::clone(&object)),
+            body: KeptBody::Parts(Box::new(Parts::new(Arc::clone(&object), parts, close))),
             age,
         }
     }

@@ -25,6 +25,34 @@ pub(super) struct Load {
     pub(super) succeeded: AtomicU32,
     /// Of whoever measures it, packed.
     pub(super) latency: AtomicU64,
+    /// Those who wait for room for one more connection, and how many the last of them may have.
+    seekers: AtomicU32,
+    connections_max: AtomicU32,
+}
+
+impl Server {
+    /// Somebody waits for room for one more connection than `max`, until [`Self::found`].
+    pub(crate) fn sought(&self, max: u32) {
+        self.load.connections_max.store(max, Ordering::Relaxed);
+        self.load.seekers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits no more.
+    pub(crate) fn found(&self) {
+        self.load.seekers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many wait for room, over all workers.
+    #[must_use]
+    pub(crate) fn seekers(&self) -> u32 {
+        self.load.seekers.load(Ordering::Relaxed)
+    }
+
+    /// Connections it may have, as whoever waited last knows it.
+    #[must_use]
+    pub(crate) fn connections_max(&self) -> u32 {
+        self.load.connections_max.load(Ordering::Relaxed)
+    }
 }
 
 /// An attempt in flight at a server, with the role in which it was let in. Dropping it ends it;

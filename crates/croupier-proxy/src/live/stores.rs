@@ -1,13 +1,21 @@
-//! The stores of the cache: they outlive plans, so that a reload forgets nothing.
+//! The stores of the cache and the disks below them: they outlive plans, so that a reload forgets
+//! nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use croupier_cache::store::{Settings, Store};
+use croupier_cache::{
+    disk::{self, Disk, OpenError},
+    store::{Settings, Store},
+};
 
-/// All stores, by all that the config says of them.
+/// All stores, by all that the config says of them, and all disks, by their directories.
 #[derive(Debug, Default)]
 pub struct Stores {
     held: Mutex<Vec<Arc<Store>>>,
+    disks: Mutex<Vec<(PathBuf, Arc<Disk>)>>,
 }
 
 impl Stores {
@@ -16,7 +24,7 @@ impl Stores {
     /// force.
     #[must_use]
     pub fn store(&self, settings: &Settings) -> Arc<Store> {
-        let mut held = self.held();
+        let mut held = locked(&self.held);
         if let Some(store) = held.iter().find(|store| store.settings() == settings) {
             return Arc::clone(store);
         }
@@ -25,20 +33,47 @@ impl Stores {
         store
     }
 
-    /// All stores that somebody holds, by name.
+    /// Opens a disk, unless its directory is open already: then it stays as it is, whatever its
+    /// size is to be. Blocks. Who asks for it next gets it; until then nobody holds it.
+    ///
+    /// # Errors
+    /// Why it can not be used.
+    pub fn open(&self, settings: &disk::Settings) -> Result<(), OpenError> {
+        if self.disk(&settings.path).is_none() {
+            let disk = Arc::new(Disk::open(settings)?);
+            locked(&self.disks).push((settings.path.clone(), disk));
+        }
+        Ok(())
+    }
+
+    /// The disk in this directory, if it is open.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Store>> {
-        let mut all = self.held().clone();
-        all.sort_by(|a, b| a.name().cmp(b.name()));
-        all
+    pub fn disk(&self, path: &Path) -> Option<Arc<Disk>> {
+        let disks = locked(&self.disks);
+        let found = disks.iter().find(|(known, _)| known == path);
+        found.map(|(_, disk)| Arc::clone(disk))
     }
 
-    /// Forgets stores that nobody holds any more.
+    /// All disks that are open, with their directories.
+    #[must_use]
+    pub fn disks(&self) -> Vec<(PathBuf, Arc<Disk>)> {
+        locked(&self.disks).clone()
+    }
+
+    /// Forgets stores and disks that nobody holds any more.
     pub(super) fn release(&self) {
-        self.held().retain(|store| Arc::strong_count(store) > 1);
+        locked(&self.held).retain(|store| Arc::strong_count(store) > 1);
+        let mut disks = locked(&self.disks);
+        let is_free = |(_, disk): &mut (PathBuf, Arc<Disk>)| Arc::strong_count(disk) == 1;
+        let gone: Vec<_> = disks.extract_if(.., is_free).collect();
+        drop(disks);
+        if !gone.is_empty() {
+            // What waits to be written is written first: nobody waits here for that.
+            std::thread::spawn(move || drop(gone));
+        }
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Vec<Arc<Store>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }

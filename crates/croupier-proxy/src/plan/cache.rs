@@ -1,13 +1,24 @@
 //! What a route keeps and compresses: which store, by which rules, under which key.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use croupier_cache::{rules::policy::Policy, store::Store};
+use croupier_cache::{disk::Disk, rules::policy::Policy, store::Store};
 use croupier_coding::Coding;
 pub use croupier_config::model::{CompressCookies, NamePattern, Percent, TypePattern};
 use croupier_http::{Fields, Name};
 
 use super::TrustedPeers;
+
+/// A store of the config.
+#[derive(Clone, Debug)]
+pub struct StorePlan {
+    /// Its memory, and all that is known of what it holds.
+    pub store: Arc<Store>,
+    /// None: it has none, or its directory could not be used.
+    pub disk: Option<Arc<Disk>>,
+    /// Where its disk is, and how much it may take, bytes, as the config has it.
+    pub place: Option<(PathBuf, u64)>,
+}
 
 /// What a route keeps of its answers.
 #[derive(Debug)]

@@ -14,8 +14,7 @@ pub mod tls;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use cache::{CachePlan, CompressPlan};
-use croupier_cache::store::Store;
+use cache::{CachePlan, CompressPlan, StorePlan};
 use croupier_config::model::{Listen, PoolId, Trusted};
 use croupier_http::{Method, Version};
 use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLimits};
@@ -48,7 +47,7 @@ pub struct Plan {
     /// The pools; indexed by `PoolId`.
     pub pools: Vec<PoolPlan>,
     /// What answers are kept in, in the order of the config.
-    pub stores: Vec<Arc<Store>>,
+    pub stores: Vec<StorePlan>,
     /// Whose forwarding fields are believed.
     pub trusted: TrustedPeers,
     /// Whose connections begin with a PROXY header.

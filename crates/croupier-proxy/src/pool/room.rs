@@ -1,6 +1,6 @@
 //! Room for one more connection to a server. Where connections are limited a request in flight
 //! has one for sure, since there are never more requests than connections: when the count says
-//! otherwise, some are idle, or about to close.
+//! otherwise, some are idle, or about to close; another worker's are closed for whoever waits.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -9,7 +9,7 @@ use croupier_net::{
     timers::{Tick, Timer},
 };
 
-use super::idle::{Idle, Which};
+use super::idle::{Idle, Seeking, Which};
 use crate::live::{Connected, Server};
 
 /// What there is room for.
@@ -31,6 +31,7 @@ pub(crate) async fn find(
     timer: &Timer,
     until: Tick,
 ) -> Option<Room> {
+    let mut seeking = None;
     loop {
         if let Some(connected) = Connected::open(server, max) {
             return Some(Room::New(connected));
@@ -42,6 +43,7 @@ pub(crate) async fn find(
         if now >= until {
             return None;
         }
+        seeking.get_or_insert_with(|| Seeking::begin(idle, server, max));
         timer.arm(now + 1);
         poll_fn(|cx| {
             if timer.is_expired(cx) {

@@ -17,7 +17,6 @@ use croupier_net::{
     splice::{Failure, Pipe, Pipes},
 };
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the stages do not code yet"))]
 pub(crate) mod recode;
 pub(crate) mod replay;
 mod trailing;
@@ -106,7 +105,7 @@ impl Pump {
             }
             match self.state {
                 State::Streaming => {
-                    if self.pipe.is_some() || source.raw().is_some() {
+                    if self.pipe.is_some() || sink.can_be_raw() && source.raw().is_some() {
                         match self.poll_spliced(cx, source, sink, pipes) {
                             Poll::Ready(Ok(Spliced::Yes)) => continue,
                             Poll::Ready(Ok(Spliced::NotPossible)) => {}
@@ -146,9 +145,8 @@ impl Pump {
                 self.state = State::Finishing;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Ok(_)) => match sink.poll_send(cx, source.data()) {
+            Poll::Ready(Ok(_)) => match sink.poll_take(cx, source) {
                 Poll::Ready(Ok(count)) => {
-                    source.consume(count);
                     self.moved += count as u64;
                     Poll::Ready(Ok(()))
                 }

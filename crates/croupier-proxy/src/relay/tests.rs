@@ -110,7 +110,7 @@ impl Source for From {
     }
 
     fn raw(&mut self) -> Option<(&TcpStream, u64)> {
-        None
+        unreachable!("no sink here can be raw, so nobody asks")
     }
 
     fn moved(&mut self, _: usize) -> Result<(), NetError> {
@@ -175,8 +175,12 @@ impl Sink for To {
         }
     }
 
+    fn can_be_raw(&self) -> bool {
+        false
+    }
+
     fn raw(&mut self) -> Option<&TcpStream> {
-        None
+        unreachable!("it said that it can not be")
     }
 
     fn moved(&mut self, _: usize) {

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use croupier_coding::{Decoder, Limits};
 use croupier_http::{BodyLen, Method, Name, ResponseHead};
 use croupier_net::{
     NetError,
@@ -23,12 +24,12 @@ use super::{
 };
 use crate::{
     answer::{Answer, Dealt, Made},
-    exchange::Exchange,
+    exchange::{Exchange, Recoding},
     fault::{Code, Fault},
     grpc,
     kept::{Kept, KeptBody},
     plan::Times,
-    relay::{Pump, Side},
+    relay::{Pump, Side, recode::Recode},
 };
 
 /// Sends the answer and leaves the client connection fit for the next exchange, or closing. The
@@ -108,16 +109,21 @@ async fn made(x: &mut Exchange, conn: &mut ClientStream, made: &Made) {
 /// it arrives.
 async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     let head = ResponseHead::of_status(kept.status);
-    conn.send_head(&head, kept.framing, kept.declared, &KeptLines { x, kept });
+    let mut recode = recode(x, kept.framing);
+    let framing = framing(kept.framing, recode.as_ref());
+    let is_recoded = matches!(x.recoding, Recoding::Encode(_) | Recoding::Decode(_));
+    let declared = kept.declared.filter(|_| !is_recoded);
+    conn.send_head(&head, framing, declared, &KeptLines { x, kept });
     x.tally.status = kept.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
-    let ended = match &kept.body {
-        KeptBody::Nothing | KeptBody::Memory { .. } => {
+    let ended = match (&kept.body, &mut recode) {
+        (KeptBody::Nothing | KeptBody::Memory { .. }, None) => {
             let sent = conn.send_whole(kept.body.data(), x.times().client_send);
             sent.await.map_err(|error| send_fault(&error))
         }
-        _ => Box::pin(send_kept(x, conn, &mut kept.body)).await,
+        (_, recode) => Box::pin(send_kept(x, conn, &mut kept.body, recode)).await,
     };
+    give_back(x, recode);
     x.tally.bytes_out = conn.body_sent();
     let Err(fault) = ended else { return };
     if fault.is_of_origin() {
@@ -136,6 +142,7 @@ async fn send_kept(
     x: &mut Exchange,
     conn: &mut ClientStream,
     body: &mut KeptBody,
+    recode: &mut Option<Recode>,
 ) -> Result<(), Fault> {
     let mut pump = Pump::new();
     let time = x.times().client_send;
@@ -143,7 +150,12 @@ async fn send_kept(
     let mut until = NEVER;
     let worker = Rc::clone(&x.worker);
     poll_fn(|cx| {
-        match pump.poll(cx, body, conn, &worker.local.pipes) {
+        let pipes = &worker.local.pipes;
+        let polled = match recode {
+            None => pump.poll(cx, body, conn, pipes),
+            Some(recode) => pump.poll(cx, &mut recode.with(body), conn, pipes),
+        };
+        match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(Failure::Source(error))) => {
                 return Poll::Ready(Err(origin_body_fault(&error)));
@@ -186,18 +198,24 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt, dea
     if x.incoming.lawful.expects_continue && conn.body_received() == 0 && !conn.has_received_all() {
         conn.close_after();
     }
+    let mut recode = recode(x, dealt.body);
     let declared = declared(x, &dealt.head);
     let lines = DealtLines {
         x,
         head: &dealt.head,
     };
-    conn.send_head(&dealt.head, dealt.body, declared, &lines);
+    let framing = framing(dealt.body, recode.as_ref());
+    conn.send_head(&dealt.head, framing, declared, &lines);
     x.tally.status = dealt.head.status;
     let mut promise = None;
     let (mut resumes, mut resumed_at) = (0, None);
-    let mut ended = move_bodies(x, conn, dealt, deadline).await;
+    let mut ended = move_bodies(x, conn, (dealt, &mut recode), deadline).await;
     while let Err(fault) = ended {
         report::broke(x, dealt, fault.code);
+        // What the client has of a recoded body is not what the next server would go on from.
+        if recode.is_some() {
+            break;
+        }
         // Servers that give a part, or only a head, each time would keep us for ever.
         let at = Some(conn.body_sent());
         if !breaks_a_download(fault.code) || resumed_at == at || resumes == RESUMES_MAX {
@@ -219,8 +237,9 @@ async fn dealt(x: &mut Exchange, conn: &mut ClientStream, dealt: &mut Dealt, dea
             .take_back_response(std::mem::take(&mut dealt.head));
         *dealt = rest;
         x.tally.server = Some(dealt.lease.busy().server().clone());
-        ended = move_bodies(x, conn, dealt, deadline).await;
+        ended = move_bodies(x, conn, (dealt, &mut recode), deadline).await;
     }
+    give_back(x, recode);
     x.tally.bytes_out = conn.body_sent();
     if let Err(fault) = ended {
         x.failed(fault);
@@ -264,10 +283,11 @@ const RESUMES_MAX: u32 = 16;
 async fn move_bodies(
     x: &mut Exchange,
     conn: &mut ClientStream,
-    dealt: &mut Dealt,
+    (dealt, recode): (&mut Dealt, &mut Option<Recode>),
     deadline: Tick,
 ) -> Result<(), Fault> {
     let mut delivering = Delivering {
+        recode,
         download: Pump::new(),
         since: x.worker.local.timers.now(),
         progress: (0, 0, Side::Source),
@@ -296,9 +316,51 @@ fn length_may_be_declared(status: u16) -> bool {
     !matches!(status, 204 | 304)
 }
 
+/// The coder that the answer's body goes through, if it does.
+fn recode(x: &Exchange, body: BodyLen) -> Option<Recode> {
+    let length = match body {
+        BodyLen::None => return None,
+        BodyLen::Length(length) => Some(length),
+        BodyLen::Chunked | BodyLen::UntilClose => None,
+    };
+    let room = || x.worker.local.buffers.lend_output();
+    // Without memory for a coder nothing could be sent either: the body ends as a fault.
+    match x.recoding {
+        Recoding::Nothing | Recoding::Chosen => None,
+        Recoding::Encode(coding) => {
+            let encoder = x.worker.coders.lend(coding, length).ok()?;
+            Some(Recode::encoding(encoder, room()))
+        }
+        Recoding::Decode(coding) => {
+            let decoder = Decoder::new(coding, Limits::default()).ok()?;
+            Some(Recode::decoding(decoder, room()))
+        }
+    }
+}
+
+/// How long a recoded body is shows at its end.
+fn framing(body: BodyLen, recode: Option<&Recode>) -> BodyLen {
+    match (body, recode) {
+        (BodyLen::None, _) | (_, None) => body,
+        (_, Some(_)) => BodyLen::Chunked,
+    }
+}
+
+fn give_back(x: &Exchange, recode: Option<Recode>) {
+    let Some(recode) = recode else { return };
+    let (encoder, room) = recode.into_parts();
+    if let Some(encoder) = encoder {
+        x.worker.coders.take_back(encoder);
+    }
+    x.worker.local.buffers.take_back_output(room);
+}
+
 /// The length that a response without body speaks of.
 fn declared(x: &Exchange, head: &ResponseHead) -> Option<u64> {
-    if x.incoming.head.method != Method::Head || !length_may_be_declared(head.status) {
+    if x.incoming.head.method != Method::Head
+        || !length_may_be_declared(head.status)
+        || matches!(x.recoding, Recoding::Encode(_) | Recoding::Decode(_))
+    {
         return None;
     }
     let value = head.fields.get(Name::CONTENT_LENGTH)?;
@@ -310,6 +372,7 @@ struct Delivering<'a> {
     x: &'a mut Exchange,
     conn: &'a mut ClientStream,
     dealt: &'a mut Dealt,
+    recode: &'a mut Option<Recode>,
     download: Pump,
     times: Times,
     deadline: Tick,
@@ -332,7 +395,11 @@ impl Delivering<'_> {
             }
             self.x.tally.bytes_in = self.dealt.upload.moved();
         }
-        match self.download.poll(cx, origin, client, pipes) {
+        let polled = match self.recode {
+            None => self.download.poll(cx, origin, client, pipes),
+            Some(recode) => (self.download).poll(cx, &mut recode.with(origin), client, pipes),
+        };
+        match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(Failure::Source(error))) => {
                 return Poll::Ready(Err(origin_body_fault(&error)));

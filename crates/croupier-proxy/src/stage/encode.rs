@@ -10,14 +10,14 @@ use croupier_http::{BodyLen, Name, fields::members};
 
 use crate::{
     answer::Answer,
-    exchange::{Exchange, Recode},
+    exchange::{Exchange, Recoding},
     plan::cache::{CompressCookies, CompressPlan},
 };
 
 /// Decides what happens to the coding of an answer.
-pub(crate) fn decide(x: &Exchange, answer: &Answer) -> Recode {
+pub(crate) fn decide(x: &Exchange, answer: &Answer) -> Recoding {
     let Some(rule) = x.route_plan().and_then(|route| route.compress.as_ref()) else {
-        return Recode::Nothing;
+        return Recoding::Nothing;
     };
     let mut facts = Facts::default();
     let (status, body) = match answer {
@@ -31,7 +31,7 @@ pub(crate) fn decide(x: &Exchange, answer: &Answer) -> Recode {
             kept.lines(&mut |name, value| facts.see(Name::from_bytes(name), value, rule));
             (kept.status, kept.framing)
         }
-        _ => return Recode::Nothing,
+        _ => return Recoding::Nothing,
     };
     facts.length = match (body, facts.declared) {
         (BodyLen::Length(length), _) => Some(length),
@@ -87,27 +87,27 @@ impl Facts {
         }
     }
 
-    fn judge(&self, x: &Exchange, rule: &CompressPlan, status: u16) -> Recode {
+    fn judge(&self, x: &Exchange, rule: &CompressPlan, status: u16) -> Recoding {
         let fields = &x.incoming.head.fields;
         let has_content = (200..600).contains(&status) && !matches!(status, 204 | 205 | 206 | 304);
         if status == 304 {
-            return Recode::Chosen;
+            return Recoding::Chosen;
         }
         if self.keeps || !has_content || Asked::of(fields).wishes(Wish::NO_TRANSFORM) {
-            return Recode::Nothing;
+            return Recoding::Nothing;
         }
         let accept = fields.all(Name::ACCEPT_ENCODING);
         match self.coding {
-            Coded::Otherwise => Recode::Nothing,
+            Coded::Otherwise => Recoding::Nothing,
             Coded::In(coding) => match negotiate(accept, &[coding]) {
-                Chosen::Coded(_) => Recode::Chosen,
-                Chosen::Identity | Chosen::Nothing => Recode::Decode(coding),
+                Chosen::Coded(_) => Recoding::Chosen,
+                Chosen::Identity | Chosen::Nothing => Recoding::Decode(coding),
             },
-            Coded::Not if !self.is_of_type => Recode::Nothing,
-            Coded::Not if self.length.is_some_and(|length| length < rule.min) => Recode::Nothing,
+            Coded::Not if !self.is_of_type => Recoding::Nothing,
+            Coded::Not if self.length.is_some_and(|length| length < rule.min) => Recoding::Nothing,
             Coded::Not => match negotiate(accept, &rule.codings) {
-                Chosen::Coded(coding) => Recode::Encode(coding),
-                Chosen::Identity | Chosen::Nothing => Recode::Chosen,
+                Chosen::Coded(coding) => Recoding::Encode(coding),
+                Chosen::Identity | Chosen::Nothing => Recoding::Chosen,
             },
         }
     }
@@ -116,7 +116,7 @@ impl Facts {
 /// Field lines as the recoded answer has them: a weak tag, since the bytes are others
 /// (RFC 9110 section 8.8.1), `Vary`, and nothing that speaks of the bytes that were.
 pub(crate) struct Relined<'a> {
-    recode: Recode,
+    recoding: Recoding,
     emit: &'a mut dyn FnMut(&[u8], &[u8]),
     varies: bool,
 }
@@ -125,9 +125,9 @@ pub(crate) struct Relined<'a> {
 const OF_BYTES: [&[u8]; 4] = [b"content-digest", b"content-md5", b"digest", b"repr-digest"];
 
 impl<'a> Relined<'a> {
-    pub(crate) fn new(recode: Recode, emit: &'a mut dyn FnMut(&[u8], &[u8])) -> Self {
+    pub(crate) fn new(recoding: Recoding, emit: &'a mut dyn FnMut(&[u8], &[u8])) -> Self {
         Self {
-            recode,
+            recoding,
             emit,
             varies: false,
         }
@@ -135,7 +135,7 @@ impl<'a> Relined<'a> {
 
     /// One line of the answer as it was.
     pub(crate) fn line(&mut self, raw_name: &[u8], value: &[u8]) {
-        if self.recode == Recode::Nothing {
+        if self.recoding == Recoding::Nothing {
             return (self.emit)(raw_name, value);
         }
         let name = Name::from_bytes(raw_name);
@@ -144,7 +144,7 @@ impl<'a> Relined<'a> {
                 |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(b"accept-encoding");
             self.varies |= members(value).any(names);
         }
-        if self.recode != Recode::Chosen {
+        if self.recoding != Recoding::Chosen {
             match name {
                 Name::CONTENT_ENCODING | Name::ACCEPT_RANGES => return,
                 Name::ETAG if value.starts_with(b"\"") => {
@@ -166,10 +166,10 @@ impl<'a> Relined<'a> {
 
     /// What stands behind them.
     pub(crate) fn finish(self) {
-        if self.recode == Recode::Nothing {
+        if self.recoding == Recoding::Nothing {
             return;
         }
-        if let Recode::Encode(coding) = self.recode {
+        if let Recoding::Encode(coding) = self.recoding {
             (self.emit)(b"content-encoding", coding.as_str().as_bytes());
         }
         if !self.varies {

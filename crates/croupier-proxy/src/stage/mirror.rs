@@ -57,6 +57,7 @@ fn try_send(x: &Exchange, mirror: &MirrorPlan, upload: &Upload) -> Option<()> {
     let lines = RequestLines {
         x,
         route,
+        manner: &pool.manner,
         extra: &[],
     };
     let mut head = Vec::with_capacity(512);

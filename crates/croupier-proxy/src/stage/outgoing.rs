@@ -3,8 +3,11 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use croupier_http::{Field, Method, Name, NameSet, fields::members, rules::hop};
-use croupier_net::side::Outgoing;
+use croupier_http::{Field, Method, Name, NameSet, Version, fields::members, rules::hop};
+use croupier_net::{
+    origin::{Manner, manner::Protocol},
+    side::Outgoing,
+};
 use croupier_telemetry::text;
 
 use super::client_cert;
@@ -14,6 +17,8 @@ use crate::{exchange::Exchange, grpc, plan::RoutePlan};
 pub(crate) struct RequestLines<'a> {
     pub(crate) x: &'a Exchange,
     pub(crate) route: &'a RoutePlan,
+    /// How the server is spoken to.
+    pub(crate) manner: &'a Manner,
     /// Lines beside those of every request.
     pub(crate) extra: &'a [(&'a [u8], &'a [u8])],
 }
@@ -101,11 +106,27 @@ impl RequestLines<'_> {
 
     fn drops(&self, field: &Field<'_>) -> bool {
         let incoming = &self.x.incoming;
-        hop::is_alias(field.raw_name)
+        hop::is_alias(field.raw_name) && !self.is_metadata(field)
             || hop::is_client_cert(field.raw_name)
             || !incoming.is_trusted && hop::is_posing(field.raw_name)
             || incoming.lawful.listed.others && hop::is_listed(field, &incoming.head.fields)
             || self.route.request_edits.drops_other(field)
+    }
+
+    /// Is a name with an underscore one that a call of gRPC may have? Its server does not confuse
+    /// `_` with `-`; should it do so all the same, the name must mean nothing to us or to the route.
+    fn is_metadata(&self, field: &Field<'_>) -> bool {
+        let head = &self.x.incoming.head;
+        if head.version != Version::Http2
+            || matches!(self.manner.protocol(), Protocol::Http1)
+            || !grpc::is_call(&head.fields)
+        {
+            return false;
+        }
+        let mut room = [0; hop::ALIAS_MAX];
+        hop::with_hyphens(field.raw_name, &mut room).is_some_and(|name| {
+            !hop::is_guarded(name) && !self.route.request_edits.drops_named(name)
+        })
     }
 
     /// What we say about the client and about ourselves. A name the route edits is the route's.

@@ -28,7 +28,7 @@ pub(crate) struct DealtLines<'a> {
 
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recode, emit);
+        let mut relined = Relined::new(self.x.recoding, emit);
         passing_lines(self.x, self.head, &mut |name, value| {
             relined.line(name, value)
         });
@@ -49,7 +49,7 @@ impl Outgoing for DealtLines<'_> {
     }
 }
 
-const STS: &[u8] = b"strict-transport-security";
+pub(crate) const STS: &[u8] = b"strict-transport-security";
 
 /// `Strict-Transport-Security` when the site has one to say: over TLS alone (RFC 6797 section 7.2). A
 /// line that the route writes is the route's.
@@ -153,7 +153,7 @@ pub(crate) struct KeptLines<'a> {
 
 impl Outgoing for KeptLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recode, emit);
+        let mut relined = Relined::new(self.x.recoding, emit);
         self.kept
             .lines(&mut |name, value| relined.line(name, value));
         relined.finish();

@@ -15,6 +15,7 @@ use std::{
 };
 
 use croupier_cache::store::key::KeyBuf;
+use croupier_coding::Coders;
 use croupier_http::Target;
 use croupier_net::{
     Local,
@@ -78,6 +79,8 @@ pub(crate) struct Worker {
     clock: Cell<Clock>,
     date: RefCell<(u64, String)>,
     scratch: RefCell<Vec<u8>>,
+    /// Encoders between two bodies.
+    pub(crate) coders: Coders,
     /// The key of the request that is being looked up.
     pub(crate) key: RefCell<KeyBuf>,
 }
@@ -120,6 +123,7 @@ impl Worker {
             targets: RefCell::default(),
             clock: Cell::new(Clock::read()),
             date: RefCell::default(),
+            coders: Coders::default(),
             key: RefCell::default(),
             scratch: RefCell::default(),
         })

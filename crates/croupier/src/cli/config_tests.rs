@@ -2,7 +2,7 @@
 
 use croupier_config::{
     Diagnostic, Span, Spanned, codes,
-    model::{Config, Test},
+    model::{Config, ExpectCache, Test},
 };
 use croupier_proxy::{
     Plan,
@@ -36,6 +36,8 @@ struct Got<'a> {
     status: Option<u16>,
     location: Option<&'a str>,
     path: Option<&'a str>,
+    /// The store that is asked for a kept answer.
+    store: Option<&'a str>,
 }
 
 impl<'a> Got<'a> {
@@ -47,11 +49,17 @@ impl<'a> Got<'a> {
             status: None,
             location: None,
             path: None,
+            store: None,
         };
         match &explanation.outcome {
             Outcome::Pool {
-                route, pools, path, ..
+                route,
+                pools,
+                path,
+                cache,
+                ..
             } => {
+                got.store = cache.as_ref().and_then(|cached| cached.store.as_deref());
                 got.route = Some(route);
                 got.pools = pools;
                 got.path = Some(path);
@@ -100,6 +108,18 @@ fn judge(test: &Test, explanation: &Explanation, tell: &mut dyn FnMut(String, St
     text("pool", &expect.pool, &pools);
     text("location", &expect.location, got.location.as_slice());
     text("path", &expect.path, got.path.as_slice());
+    if let Some(expected) = &expect.cache {
+        let (wanted, word) = match &expected.value {
+            ExpectCache::Store(name) => (Some(name.as_str()), format!("cache `{name}`")),
+            ExpectCache::Nothing => (None, "no cache".to_owned()),
+        };
+        if got.store != wanted {
+            let came = got
+                .store
+                .map_or_else(|| "no cache".to_owned(), |name| format!("cache `{name}`"));
+            tell(word, came, expected.span);
+        }
+    }
     if let Some(expected) = &expect.status
         && got.status != Some(expected.value)
     {

@@ -156,6 +156,7 @@ fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
     let Explanation {
         site,
         tls,
+        hsts,
         routes,
         outcome,
     } = &reply.explanation;
@@ -177,6 +178,9 @@ fn tell(request: &Request, plan: &Plan, reply: &Reply, paint: Paint) -> String {
     line("site", site.as_deref().unwrap_or("none"));
     if let Some(tls) = tls {
         line("tls", tls);
+    }
+    if let Some(hsts) = hsts {
+        line("hsts", hsts);
     }
     let width = routes.iter().map(|(name, _)| name.chars().count());
     let width = width.max().unwrap_or(0).min(40);
@@ -200,6 +204,8 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
             split,
             servers,
             told,
+            cache,
+            coding,
             path,
             host,
             edits: (to_origin, to_client),
@@ -211,8 +217,10 @@ fn happens(outcome: &Outcome, paint: Paint, line: &mut dyn FnMut(&str, &str)) {
                 .map_or("", |split| tell_split(split, pool, line));
             line("pool", &format!("{}{by_lot}", paint.green(pool)));
             tell_servers(servers, line);
-            for (key, words) in told {
-                let mut label = *key;
+            let cached = cache.iter().flat_map(|cached| &cached.told);
+            let told = cached.chain(told).map(|(key, words)| (*key, words));
+            let coding = coding.iter().map(|words| ("coding", words));
+            for (mut label, words) in told.chain(coding) {
                 for words in terminal::lines(words, COLUMNS - LABEL) {
                     line(label, &words);
                     label = "";

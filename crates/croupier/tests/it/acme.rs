@@ -363,3 +363,75 @@ fn a_challenge_is_answered_for_pending_orders_only() {
     let client = TlsClient::credulous().alpn(&["acme-tls/1"]);
     assert!(client.try_connect(proxy.address(), "shop.example").is_err());
 }
+
+#[test]
+fn a_contact_that_changes_is_told_to_the_authority_once() {
+    let scene = Scene::new();
+    let Some(_authority) = scene.authority(PebbleOptions::default()) else {
+        return;
+    };
+    let by = |mail: &str| scene.config(&format!("contact = [\"{mail}\"]"), SITE);
+    let (first, second) = (by("a@example.com"), by("b@example.com"));
+    let proxy = scene.launch.start(&first);
+    let certificate = wait_for_certificate(&proxy, "shop.example");
+    let told = |proxy: &Proxy| {
+        let lines = proxy.log_lines().into_iter();
+        lines
+            .filter(|line| line.contains("acme.account.contact"))
+            .count()
+    };
+    assert_eq!(told(&proxy), 0, "whoever makes an account has told it");
+    proxy.reload(&second);
+    let line = proxy.wait_for_log(|line| line.contains("acme.account.contact"));
+    assert!(!line.contains("failed"), "{line}");
+    let state = proxy.directory().join("state");
+    let kept = std::fs::read_to_string(find(&state, "account.contact")).unwrap();
+    assert_eq!(kept, "mailto:b@example.com");
+    // The account is the same, and what it brought stays.
+    assert_eq!(shown(proxy.address(), "shop.example"), certificate);
+    let created = |line: &String| line.contains("acme.account.created");
+    assert_eq!(
+        proxy
+            .log_lines()
+            .iter()
+            .filter(|line| created(line))
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_restart_does_not_forget_that_orders_fail() {
+    let scene = Scene::new();
+    let Some(authority) = scene.authority(PebbleOptions::default()) else {
+        return;
+    };
+    drop(authority);
+    let nowhere = free_port();
+    let first = scene.launch.start(&config(scene.port, nowhere, "", SITE));
+    first.wait_for_log(|line| line.contains("certificate.order.failed"));
+    let state = first.directory().join("state");
+    let kept = find(&state, ".failed");
+    assert!(std::fs::read_to_string(kept).unwrap().starts_with("1 "));
+    let ca = std::fs::read(first.directory().join("authority/pebble-ca.pem")).unwrap();
+    let text = config(free_port(), nowhere, "", SITE).replace(
+        "state = \"state\"",
+        &format!("state = \"{}\"", state.display()),
+    );
+    let launch = Proxy::with_binary(env!("CARGO_BIN_EXE_croupier"));
+    let second = launch.file("authority/pebble-ca.pem", ca).start(&text);
+    let line = second.wait_for_log(|line| line.contains("certificate.order.waits"));
+    assert!(
+        line.contains("failures=1") && line.contains("reload"),
+        "{line}"
+    );
+    assert!(shown(second.address(), "shop.example").is_empty());
+    let failed = |line: &String| line.contains("certificate.order.failed");
+    assert!(
+        !second.log_lines().iter().any(failed),
+        "it was ordered again at once"
+    );
+    // Other terms are somebody's work: nobody waits for them.
+    second.reload(&text.replace("[acme]", "[acme]\ncontact = [\"a@example.com\"]"));
+    second.wait_for_log(|line| failed(&line.to_owned()));
+}

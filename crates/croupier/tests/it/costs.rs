@@ -10,9 +10,17 @@ use std::{
     time::Duration,
 };
 
-use croupier_testkit::wait_until;
+use croupier_testkit::{
+    Authority, TlsClient,
+    h2::{self, setting},
+    wait_until,
+    wire::{difference, pattern},
+};
 
-use crate::prelude::{Client, Origin, Proxy, Reply, start};
+use crate::{
+    prelude::{Client, Origin, Proxy, Reply, start},
+    tls_sites::house,
+};
 
 const REQUESTS: u32 = 400;
 
@@ -67,15 +75,38 @@ fn count(report: &str, call: &str) -> usize {
         .count()
 }
 
-#[test]
-fn a_warm_request_costs_two_reads_and_two_writes() {
-    if Command::new("strace")
+/// Is there no strace?
+fn is_blind() -> bool {
+    let tried = Command::new("strace")
         .arg("-V")
         .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
+        .status();
+    if tried.is_err() {
         println!("strace is not installed: nothing was counted");
+    }
+    tried.is_err()
+}
+
+/// What the proxy's worker asks of the kernel meanwhile.
+fn traced(proxy: &Proxy, work: impl FnOnce()) -> String {
+    let report = proxy.directory().join("strace");
+    let mut strace = trace(&worker_id(proxy), &report).expect("strace starts");
+    work();
+    let killed = Command::new("kill")
+        .args(["-INT", &strace.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let _ = strace.wait();
+    fs::read_to_string(report).unwrap()
+}
+
+fn writes(report: &str) -> usize {
+    count(report, "sendto") + count(report, "sendmsg") + count(report, "writev")
+}
+
+#[test]
+fn a_warm_request_costs_two_reads_and_two_writes() {
+    if is_blind() {
         return;
     }
     let origin = Origin::builder()
@@ -86,20 +117,14 @@ fn a_warm_request_costs_two_reads_and_two_writes() {
     for _ in 0..50 {
         assert_eq!(client.get("/warm").status, 200);
     }
-    let report = proxy.directory().join("strace");
-    let mut strace = trace(&worker_id(&proxy), &report).expect("strace starts");
-    for _ in 0..REQUESTS {
-        assert_eq!(client.get("/counted").status, 200);
-    }
-    let killed = Command::new("kill")
-        .args(["-INT", &strace.id().to_string()])
-        .status();
-    assert!(killed.unwrap().success());
-    let _ = strace.wait();
-    let report = fs::read_to_string(report).unwrap();
+    let report = traced(&proxy, || {
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/counted").status, 200);
+        }
+    });
     let requests = REQUESTS as usize;
     let reads = count(&report, "recvfrom") + count(&report, "read");
-    let writes = count(&report, "sendto") + count(&report, "sendmsg") + count(&report, "writev");
+    let writes = writes(&report);
     assert!(
         reads >= 2 * requests,
         "the count itself works: {reads} reads"
@@ -125,6 +150,118 @@ fn a_warm_request_costs_two_reads_and_two_writes() {
         assert!(
             calls <= 10,
             "{calls} times `{call}` for {requests} requests"
+        );
+    }
+}
+
+#[test]
+fn a_large_answer_over_http2_leaves_in_one_write() {
+    if is_blind() {
+        return;
+    }
+    let body = pattern(64 << 10);
+    let sent = body.clone();
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(move |_| Reply::ok(&sent));
+    let proxy = single(&origin);
+    let settings = [(setting::INITIAL_WINDOW_SIZE, 1 << 30)];
+    let mut client = h2::Client::connect_with(proxy.address(), &settings);
+    client.grant(0, 1 << 30);
+    for _ in 0..20 {
+        assert_eq!(difference(&client.get("/warm").body, &body), None);
+    }
+    let report = traced(&proxy, || {
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/counted").body.len(), body.len());
+        }
+    });
+    let (requests, writes) = (REQUESTS as usize, writes(&report));
+    // One for the question. The answer's five frames were five writes once; now and then it comes
+    // from the server in two parts.
+    assert!(writes >= 2 * requests, "the count itself works: {writes}");
+    assert!(
+        writes <= 3 * requests,
+        "{writes} writes for {requests} requests"
+    );
+    for call in ["mmap", "madvise"] {
+        let calls = count(&report, call);
+        assert!(calls <= 10, "{calls} times `{call}`: blocks are not reused");
+    }
+}
+
+/// A proxy like [`single`] that its client reaches over TLS.
+fn single_over_tls(origin: &Origin) -> (Proxy, Client) {
+    let authority = Authority::new("Tables");
+    let a = authority.issue(&["a.example"]);
+    let proxy = house(&authority, &[("a", &a)]).start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n\
+         [site.\"a.example\"]\ntls = {{ certificate = \"a.pem\" }}\nproxy = \"{}\"\n",
+        origin.address()
+    ));
+    let tls = TlsClient::trusting(&authority).alpn(&["http/1.1"]);
+    let client = tls.connect(proxy.address(), "a.example");
+    (proxy, client)
+}
+
+#[test]
+fn a_warm_request_over_tls_costs_no_more_calls_than_one_without() {
+    if is_blind() {
+        return;
+    }
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(|_| Reply::ok("a small answer"));
+    let (proxy, mut client) = single_over_tls(&origin);
+    for _ in 0..50 {
+        assert_eq!(client.get("/warm").status, 200);
+    }
+    let report = traced(&proxy, || {
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/counted").status, 200);
+        }
+    });
+    let (requests, reads, writes) = (
+        REQUESTS as usize,
+        count(&report, "recvfrom") + count(&report, "read"),
+        writes(&report),
+    );
+    assert!(reads >= 2 * requests, "the count itself works: {reads}");
+    for calls in [reads, writes] {
+        assert!(
+            calls <= 2 * requests + 10,
+            "{reads} reads and {writes} writes for {requests} requests"
+        );
+    }
+}
+
+#[test]
+fn a_large_answer_over_tls_moves_in_large_pieces() {
+    const ANSWERS: usize = 40;
+    if is_blind() {
+        return;
+    }
+    let body = pattern(1 << 20);
+    let sent = body.clone();
+    let origin = Origin::builder()
+        .forget_bodies()
+        .start(move |_| Reply::ok(&sent));
+    let (proxy, mut client) = single_over_tls(&origin);
+    for _ in 0..5 {
+        assert_eq!(difference(&client.get("/warm").body, &body), None);
+    }
+    let report = traced(&proxy, || {
+        for _ in 0..ANSWERS {
+            assert_eq!(client.get("/counted").body.len(), body.len());
+        }
+    });
+    let (reads, writes) = (count(&report, "recvfrom"), writes(&report));
+    // Of 16 KiB each there were 64 reads and 64 writes for an answer once.
+    assert!(writes >= 16 * ANSWERS, "the count itself works: {writes}");
+    for calls in [reads, writes] {
+        assert!(
+            calls <= 48 * ANSWERS,
+            "{reads} reads and {writes} writes for {ANSWERS} answers"
         );
     }
 }

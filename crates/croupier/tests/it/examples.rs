@@ -48,6 +48,13 @@ const QUESTIONS: &[(&str, &str, &str, u16, &str)] = &[
         200,
         "server got /v1/orders",
     ),
+    (
+        "cache",
+        "shop.example.com",
+        "/assets/app.css?utm_source=mail&v=2",
+        200,
+        "server got /assets/app.css?v=2",
+    ),
     ("https", "shop.your-domain.org", "/hats", 308, ""),
     (
         "highly-available",

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use croupier_testkit::h2::{self, Block, Frame, Head, code, flag, kind};
-use croupier_testkit::{Origin, Proxy, Reply};
+use croupier_testkit::h2::{self, Block, Frame, Grants, Head, code, flag, kind, setting};
+use croupier_testkit::{Authority, Client, Origin, Proxy, Reply, TlsClient};
 
-use crate::prelude::in_front_of;
+use crate::prelude::{in_front_of, start};
+use crate::tls_sites::house;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,23 +29,76 @@ pub(crate) enum Due {
 
 pub(crate) type Case = (&'static str, Due, fn(&mut h2::Client));
 
-/// Plays each case on a connection of its own and fails with all that went wrong.
+/// How a case is asked: what carries it, and who answers.
+#[derive(Clone, Copy, Debug)]
+enum Lane {
+    /// Without TLS, answered by an origin.
+    Plain,
+    /// Over TLS, answered by an origin.
+    Tls,
+    /// Without TLS, answered by the route itself, before a body has come.
+    OwnAnswer,
+}
+
+/// A proxy in front of an origin, one that answers by itself, and how a client comes to them.
+struct Table {
+    origin: Origin,
+    relaying: Proxy,
+    answering: Proxy,
+    tls: TlsClient,
+}
+
+impl Table {
+    fn new() -> Self {
+        let origin = Origin::start(|request| match request.path() {
+            "/large" => Reply::ok(vec![b'x'; 200_000]),
+            _ => Reply::ok("x"),
+        });
+        let authority = Authority::new("Tables");
+        let shown = authority.issue(&["a.test"]);
+        let head = "[server]\nlisten = [\"127.0.0.1:0\"]\n\n[site.\"*\"]\n";
+        let relaying = house(&authority, &[("a", &shown)]).start(&format!(
+            "{head}plain = \"serve\"\ntls = {{ certificate = \"a.pem\" }}\nproxy = \"{}\"\n",
+            origin.address()
+        ));
+        let answering = start(&format!("{head}respond = \"{}\"\n", "x".repeat(1000)));
+        Self {
+            origin,
+            relaying,
+            answering,
+            tls: TlsClient::trusting(&authority).alpn(&["h2"]),
+        }
+    }
+
+    fn connect(&self, lane: Lane) -> h2::Client {
+        let client = match lane {
+            Lane::Plain => h2::Client::connect(self.relaying.address()),
+            Lane::Tls => self.tls.connect_h2(self.relaying.address(), "a.test"),
+            Lane::OwnAnswer => h2::Client::connect(self.answering.address()),
+        };
+        let mut client = client.patience(PATIENCE);
+        client.plain();
+        client.wait("settings", |client| client.settings_acks() > 0);
+        client
+    }
+}
+
+/// Plays each case on a connection of its own in every lane, and fails with all that went wrong.
 #[track_caller]
 pub(crate) fn play(cases: &[Case]) {
-    let origin = Origin::start(|request| match request.path() {
-        "/large" => Reply::ok(vec![b'x'; 200_000]),
-        _ => Reply::ok("x"),
-    });
-    let proxy = in_front_of(&origin);
+    let table = Table::new();
     let mut flaws = Vec::new();
     for (name, due, act) in cases {
-        let mut client = h2::Client::connect(proxy.address()).patience(PATIENCE);
-        client.plain();
-        act(&mut client);
-        if let Err(flaw) = judge(&mut client, *due) {
-            flaws.push(format!("{name}: wanted {due:?}: {flaw}\n{client:?}"));
+        for lane in [Lane::Plain, Lane::Tls, Lane::OwnAnswer] {
+            let mut client = table.connect(lane);
+            act(&mut client);
+            if let Err(flaw) = judge(&mut client, *due) {
+                flaws.push(format!(
+                    "{name}, {lane:?}: wanted {due:?}: {flaw}\n{client:?}"
+                ));
+            }
         }
-        still_well(&proxy);
+        still_well(&table.relaying);
     }
     let count = flaws.len();
     assert!(
@@ -53,7 +107,7 @@ pub(crate) fn play(cases: &[Case]) {
         cases.len(),
         flaws.join("\n")
     );
-    assert_eq!(origin.violations(), []);
+    assert_eq!(table.origin.violations(), []);
 }
 
 fn still_well(proxy: &Proxy) {
@@ -144,6 +198,13 @@ pub(crate) fn whole() -> Frame {
     Frame::headers(1, block()).end_stream()
 }
 
+/// From now on no stream has room for a body.
+fn without_room(client: &mut h2::Client) {
+    let acks = client.settings_acks();
+    client.send(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0)]));
+    client.wait("the ACK", |client| client.settings_acks() > acks);
+}
+
 /// Sends frames on a connection on which stream 1 is opened by them.
 pub(crate) fn say(client: &mut h2::Client, frames: &[Frame]) {
     client.opened(1, "POST");
@@ -157,6 +218,10 @@ pub(crate) const COMPRESSION: Due =
 pub(crate) const SIZE: Due = Due::Connection(&[code::FRAME_SIZE_ERROR, code::PROTOCOL_ERROR]);
 pub(crate) const FLOW: Due = Due::Connection(&[code::FLOW_CONTROL_ERROR, code::PROTOCOL_ERROR]);
 pub(crate) const PROTOCOL: Due = Due::Connection(&[code::PROTOCOL_ERROR]);
+/// Behind an `END_STREAM`, not behind a reset: an error of the connection.
+pub(crate) const GONE: Due = Due::Connection(&[code::STREAM_CLOSED, code::PROTOCOL_ERROR]);
+/// A malformed message (RFC 9113 section 8.1.1): what the library judges is no answer of ours.
+pub(crate) const MALFORMED: Due = Due::Stream(&[code::PROTOCOL_ERROR]);
 pub(crate) const CLOSED: Due = Due::Stream(&[code::STREAM_CLOSED, code::PROTOCOL_ERROR]);
 
 #[test]
@@ -184,6 +249,25 @@ fn section_3_4_prefaces() {
         .filter(|r| r.path() != "/well")
         .count();
     assert_eq!(count, 0);
+}
+
+#[test]
+fn section_3_4_what_is_no_preface_is_no_connection() {
+    let table = Table::new();
+    const WRONG: &str = "INVALID CONNECTION PREFACE\r\n\r\n";
+    let mut client = Client::connect(table.relaying.address());
+    client.send(WRONG).read_until_close();
+    // Who agreed on HTTP/2 is told our settings, and nothing more.
+    let mut client = table.tls.connect(table.relaying.address(), "a.test");
+    client.send(WRONG);
+    let [_, high, low, of_kind, ..] = client.read_bytes(9)[..] else {
+        panic!("no head of a frame");
+    };
+    assert_eq!(of_kind, kind::SETTINGS);
+    client.read_bytes(usize::from(high) << 8 | usize::from(low));
+    client.expect_close(PATIENCE);
+    still_well(&table.relaying);
+    assert_eq!(table.origin.requests().len(), 1);
 }
 
 #[test]
@@ -279,6 +363,34 @@ fn section_5_1_states_of_streams() {
         ("half closed: PRIORITY", Due::Answer, |c| {
             say(c, &[whole(), Frame::priority(1, 0, 1)])
         }),
+        (
+            "half closed for lack of room: WINDOW_UPDATE",
+            Due::Answer,
+            |c| {
+                without_room(c);
+                say(c, &[whole()]);
+                c.head(1);
+                c.grant(1, 1);
+                c.read_body(1, 1);
+                c.send(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 65_535)]));
+            },
+        ),
+        ("half closed for lack of room: PRIORITY", Due::Answer, |c| {
+            without_room(c);
+            say(c, &[whole()]);
+            c.head(1);
+            let _ = c.try_send(&Frame::priority(1, 0, 255));
+            c.grant(1, 1);
+            c.read_body(1, 1);
+            c.send(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 65_535)]));
+        }),
+        ("half closed for lack of room: RST_STREAM", Due::Fine, |c| {
+            without_room(c);
+            say(c, &[whole()]);
+            c.head(1);
+            c.cancel(1, code::CANCEL);
+            c.send(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 65_535)]));
+        }),
         ("half closed: RST_STREAM", Due::Fine, |c| {
             say(c, &[whole()]);
             c.cancel(1, code::CANCEL);
@@ -313,7 +425,7 @@ fn section_5_1_streams_that_are_over() {
             c.try_answer(1);
             let _ = c.try_send(&Frame::data(1, "x"));
         }),
-        ("closed: HEADERS", CLOSED, |c| {
+        ("closed: HEADERS", GONE, |c| {
             say(c, &[whole()]);
             c.try_answer(1);
             let _ = c.try_send(&whole());
@@ -374,6 +486,22 @@ fn section_5_1_2_one_stream_too_many() {
 }
 
 #[test]
+fn section_5_1_2_streams_that_wait_for_room_count() {
+    let origin = Origin::start(|_| Reply::ok("x"));
+    let proxy = in_front_of(&origin);
+    let mut client = h2::Client::connect(proxy.address());
+    let most = client.setting(setting::MAX_CONCURRENT_STREAMS).unwrap();
+    client.grants(Grants::None);
+    without_room(&mut client);
+    let streams: Vec<u32> = (0..most).map(|_| client.open(&Head::get("/"))).collect();
+    for stream in streams {
+        assert_eq!(client.head(stream).status, 200);
+    }
+    let one_more = client.open(&Head::get("/"));
+    client.expect_reset(one_more, &[code::REFUSED_STREAM, code::PROTOCOL_ERROR]);
+}
+
+#[test]
 fn sections_5_3_to_5_5_priorities_errors_and_extensions() {
     play(&[
         ("HEADERS with a priority", Due::Answer, |c| {
@@ -381,6 +509,25 @@ fn sections_5_3_to_5_5_priorities_errors_and_extensions() {
         }),
         ("HEADERS with a priority and padding", Due::Answer, |c| {
             say(c, &[whole().prioritized(0x8000_0000, 0).padded(8)]);
+        }),
+        ("HEADERS that depend on themselves", MALFORMED, |c| {
+            say(c, &[whole().prioritized(1, 255)])
+        }),
+        ("PRIORITY that depends on itself", MALFORMED, |c| {
+            say(c, &[Frame::priority(1, 1, 255)])
+        }),
+        ("PRIORITY for a later stream", Due::Answer, |c| {
+            say(c, &[Frame::priority(3, 0, 255), whole()]);
+        }),
+        ("PRIORITY upon a stream to come", Due::Answer, |c| {
+            say(c, &[Frame::priority(3, 1, 0), whole()]);
+        }),
+        ("PRIORITY with the exclusive bit", Due::Answer, |c| {
+            say(c, &[Frame::priority(1, 0x8000_0000, 0), whole()]);
+        }),
+        ("PING on a stream, then the end", PROTOCOL, |c| {
+            c.opened(3, "GET");
+            let _ = c.try_send(&Frame::raw(kind::PING, 0, 3, [0; 8]));
         }),
         ("a lower priority on a stream unknown", Due::Answer, |c| {
             say(c, &[whole().prioritized(77, 9)])

@@ -237,6 +237,45 @@ fn section_6_9_windows() {
 }
 
 #[test]
+fn section_6_9_2_windows_follow_the_setting() {
+    fn set(client: &mut h2::Client, window: u32) {
+        let acks = client.settings_acks();
+        client.send(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, window)]));
+        client.wait("the ACK", |client| client.settings_acks() > acks);
+    }
+    play(&[
+        ("from 0 to 1 behind the request", Due::Answer, |c| {
+            c.grants(h2::Grants::Connection);
+            set(c, 0);
+            say(c, &[whole()]);
+            set(c, 1);
+            c.read_body(1, 1);
+            c.idle(Duration::from_millis(5));
+            assert_eq!(c.so_far(1).body_length, 1);
+            set(c, 65_535);
+            c.grants(h2::Grants::All);
+        }),
+        ("from 1 to a debt of 1", Due::Answer, |c| {
+            c.grants(h2::Grants::Connection);
+            set(c, 1);
+            say(
+                c,
+                &[Frame::headers(1, h2::Block::new().lines(Head::get("/large").0)).end_stream()],
+            );
+            c.read_body(1, 1);
+            set(c, 0);
+            // One byte of debt, two granted: one byte may come.
+            c.grant(1, 2);
+            c.read_body(1, 2);
+            c.idle(Duration::from_millis(5));
+            assert_eq!(c.so_far(1).body_length, 2);
+            set(c, 65_535);
+            c.grant(1, 1 << 20);
+        }),
+    ]);
+}
+
+#[test]
 fn section_6_9_more_than_the_window_is_not_taken() {
     let go = Event::new();
     let told = go.clone();

@@ -17,6 +17,7 @@ mod probe;
 mod targets;
 
 mod bodies;
+mod cache_admin;
 mod interim;
 mod limits;
 mod sockets;
@@ -41,6 +42,7 @@ mod logs;
 mod metrics;
 mod mirror;
 mod names;
+mod origin_door;
 mod origin_greeting;
 mod origin_h2;
 mod origin_hostile;

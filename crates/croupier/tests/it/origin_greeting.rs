@@ -8,9 +8,12 @@ use std::{
     thread,
 };
 
+use croupier_testkit::{Authority, TlsClient, h2::Head};
+
 use super::{
     origin_server::{Answer, H2Server, lines},
     prelude::*,
+    tls_sites::house,
 };
 
 /// A server that tells what its connections began with, answers each request, and keeps them.
@@ -109,6 +112,98 @@ fn version_2_says_what_it_is_told_to() {
     assert_eq!(header[28], 0x05);
     let length = usize::from(u16::from_be_bytes([header[29], header[30]]));
     assert_eq!(header.len(), 31 + length);
+}
+
+/// The extensions of a header of version 2, or of a value that begins with five bytes of its own.
+fn tlvs(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut all = Vec::new();
+    while let [kind, high, low, rest @ ..] = bytes {
+        let (value, behind) = rest.split_at(usize::from(*high) << 8 | usize::from(*low));
+        all.push((*kind, value.to_vec()));
+        bytes = behind;
+    }
+    all
+}
+
+#[test]
+fn version_2_tells_what_a_client_of_tls_agreed_on() {
+    let (address, heard) = listening(v2);
+    let authority = Authority::new("Tables");
+    let site = authority.issue(&["a.example"]);
+    let proxy = house(&authority, &[("a", &site)]).start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n[pool.p]\nservers = [\"{address}\"]\n\
+         proxy_protocol = {{ version = \"v2\", tlvs = [\"alpn\", \"ssl\", \"authority\"] }}\n\n\
+         [site.\"a.example\"]\npool = \"p\"\n\
+         tls = {{ certificate = \"a.pem\", client_auth = {{ mode = \"optional\", ca = \"ca.pem\" }} }}\n"
+    ));
+    let anybody = TlsClient::trusting(&authority);
+    let ada = TlsClient::showing(&authority.issue_client("ada"));
+    // Who it is, what is offered, what is told of it: protocol, bits of the client, version, name.
+    let (no_certificate, certificate) = (0x01, 0x07);
+    for (tls, alpn, bits, version, name) in [
+        (
+            anybody.clone().alpn(&["http/1.1"]),
+            Some("http/1.1"),
+            no_certificate,
+            "TLSv1.3",
+            None,
+        ),
+        (anybody, None, no_certificate, "TLSv1.3", None),
+        (
+            TlsClient::of_version_1_2(),
+            None,
+            no_certificate,
+            "TLSv1.2",
+            None,
+        ),
+        (
+            ada.alpn(&["http/1.1"]),
+            Some("http/1.1"),
+            certificate,
+            "TLSv1.3",
+            Some("ada"),
+        ),
+    ] {
+        let mut client = tls.connect(proxy.address(), "a.example");
+        assert_eq!(client.get("/").text(), "ok");
+        let header = heard.recv_timeout(SOON).unwrap();
+        let found = tlvs(&header[28..]);
+        let find = |kind: u8| {
+            found
+                .iter()
+                .find(|(own, _)| *own == kind)
+                .map(|(_, value)| value)
+        };
+        assert_eq!(find(0x01).map(Vec::as_slice), alpn.map(str::as_bytes));
+        assert_eq!(find(0x02).map(Vec::as_slice), Some(&b"a.example"[..]));
+        let ssl = find(0x20).unwrap();
+        assert_eq!(ssl[0], bits);
+        // 0 when a certificate was verified.
+        assert_eq!(ssl[1..5], [0, 0, 0, u8::from(name.is_none())]);
+        let mut wanted = vec![(0x21, version.as_bytes().to_vec())];
+        wanted.extend(name.map(|name| (0x22, name.as_bytes().to_vec())));
+        assert_eq!(tlvs(&ssl[5..]), wanted);
+    }
+}
+
+#[test]
+fn version_2_tells_that_a_client_of_tls_speaks_http_2() {
+    let (address, heard) = listening(v2);
+    let authority = Authority::new("Tables");
+    let site = authority.issue(&["a.example"]);
+    let proxy = house(&authority, &[("a", &site)]).start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n[pool.p]\nservers = [\"{address}\"]\n\
+         proxy_protocol = {{ version = \"v2\", tlvs = [\"alpn\"] }}\n\n\
+         [site.\"a.example\"]\npool = \"p\"\ntls = {{ certificate = \"a.pem\" }}\n"
+    ));
+    let tls = TlsClient::trusting(&authority).alpn(&["h2"]);
+    let mut client = tls.connect_h2(proxy.address(), "a.example");
+    let head = Head::get("/")
+        .with(":authority", "a.example")
+        .with(":scheme", "https");
+    assert_eq!(client.request(&head, "").status, 200);
+    let header = heard.recv_timeout(SOON).unwrap();
+    assert_eq!(tlvs(&header[28..]), [(0x01, b"h2".to_vec())]);
 }
 
 #[test]

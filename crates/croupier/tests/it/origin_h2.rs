@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use croupier_testkit::{
     Connections, Load,
-    h2::{Frame, code, setting},
+    h2::{self, Frame, code, setting},
 };
 
 use super::{
@@ -311,7 +311,7 @@ fn an_idle_connection_closes_after_its_time_with_a_goodbye() {
         let asked = connection.request()?;
         connection.answer(asked.stream, Answer::of("x"))?;
         while let Some(frame) = connection.frame() {
-            if frame.kind == croupier_testkit::h2::kind::GOAWAY {
+            if frame.kind == h2::kind::GOAWAY {
                 send.lock().unwrap().send(()).unwrap();
             }
         }
@@ -385,4 +385,51 @@ fn a_websocket_to_a_server_that_has_none_is_refused_with_a_reason() {
     let log = proxy.wait_for_access(|line| line.contains("502"));
     assert!(log.contains("origin.websocket"), "{log}");
     assert_eq!(Client::connect(proxy.address()).get("/").text(), "x");
+}
+
+/// A call with this metadata, as its server hears it.
+fn heard_of_a_call(proxy: &Proxy, server: &H2Server, content_type: &str) -> Vec<String> {
+    let mut client = h2::Client::connect(proxy.address());
+    let head = h2::Head::post("/shop.Orders/Place")
+        .field("content-type", content_type)
+        .field("te", "trailers")
+        .field("shop_order_id", "7")
+        .field("x_forwarded_for", "192.0.2.1")
+        .field("content_length", "9")
+        .field("x_client_cert_verified", "1")
+        .field("true_client_ip", "192.0.2.1")
+        .field("x_tenant", "another");
+    let answer = client.request(&head, "12345");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("shop_shard"), Some("3"));
+    assert_eq!(answer.trailers.get("shop_took_ms"), Some("12"));
+    assert_eq!(answer.trailers.get("x_forwarded_for"), None);
+    let asked = server.asked().pop().unwrap();
+    let names = asked.lines.into_iter().map(|(name, _)| name);
+    names.filter(|name| name.contains('_')).collect()
+}
+
+#[test]
+fn metadata_of_calls_has_underscores_and_poses_as_nothing() {
+    let server = H2Server::answering(&[], |_| {
+        let mut answer = Answer::of("12345").line("content-type", "application/grpc");
+        answer.trailers = lines(&[
+            ("grpc-status", "0"),
+            ("shop_took_ms", "12"),
+            ("x_forwarded_for", "a"),
+        ]);
+        answer.line("shop_shard", "3")
+    });
+    let proxy = start(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nworkers = 1\n\n\
+         [pool.p]\nservers = [\"{}\"]\nprotocol = \"h2c\"\n\n\
+         [site.\"*\"]\npool = \"p\"\nheaders.request = {{ set = {{ X-Tenant = \"one\" }} }}\n",
+        server.address
+    ));
+    assert_eq!(
+        heard_of_a_call(&proxy, &server, "application/grpc+proto"),
+        ["shop_order_id"]
+    );
+    // What is no call has none.
+    assert!(heard_of_a_call(&proxy, &server, "application/json").is_empty());
 }

@@ -164,6 +164,48 @@ fn profiles_say_which_versions_and_the_key_exchange_is_safe_from_tomorrow() {
 }
 
 #[test]
+fn the_cipher_is_our_choice_but_for_clients_that_put_chacha20_first() {
+    let authority = Authority::new("Tables");
+    let a = authority.issue(&["a.example"]);
+    let proxy =
+        house(&authority, &[("a", &a)]).start(&format!("{SERVER}{}", site("a.example", "a")));
+    let [large, small, chacha] = [
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+    ];
+    for (offered, chosen) in [
+        ([large, small, chacha], large),
+        ([small, large, chacha], large),
+        ([small, chacha, large], large),
+        ([chacha, small, large], chacha),
+    ] {
+        let offered = offered.join(":");
+        let said = openssl(&proxy, &["-tls1_2", "-cipher", &offered]);
+        assert!(
+            said.contains(&format!("Cipher is {chosen}")),
+            "{offered}: {said}"
+        );
+    }
+    let [large, small, chacha] = [
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ];
+    for (offered, chosen) in [
+        ([small, large, chacha], large),
+        ([chacha, small, large], chacha),
+    ] {
+        let offered = offered.join(":");
+        let said = openssl(&proxy, &["-tls1_3", "-ciphersuites", &offered]);
+        assert!(
+            said.contains(&format!("Cipher is {chosen}")),
+            "{offered}: {said}"
+        );
+    }
+}
+
+#[test]
 fn sessions_are_resumed_by_any_worker_and_after_a_reload() {
     let authority = Authority::new("Tables");
     let a = authority.issue(&["a.example"]);
@@ -300,7 +342,7 @@ fn explain_and_the_tests_of_a_config_know_which_door_a_request_came_by() {
     let authority = Authority::new("Tables");
     let a = authority.issue(&["a.example"]);
     let config = "[server]\nlisten = [\":8080\", \":8443\"]\n\n\
-        [site.\"a.example\"]\ntls = { certificate = \"a.pem\", client_auth = { ca = \"ca.pem\" } }\nproxy = \"127.0.0.1:9\"\n\n\
+        [site.\"a.example\"]\ntls = { certificate = \"a.pem\", client_auth = { ca = \"ca.pem\" } }\nhsts = \"365d\"\nproxy = \"127.0.0.1:9\"\n\n\
         [site.\"plain.example\"]\ntls = \"off\"\nproxy = \"127.0.0.1:9\"\n\n\
         [[test]]\nrequest = \"GET http://a.example:8080/x?y\"\n\
         expect = { status = 308, location = \"https://a.example:8443/x?y\", site = \"a.example\" }\n\n\
@@ -313,8 +355,13 @@ fn explain_and_the_tests_of_a_config_know_which_door_a_request_came_by() {
     for told in ["308", "https://a.example:8443/x?y", "without TLS"] {
         assert!(exit.stdout.contains(told), "{}", exit.stdout);
     }
+    assert!(!exit.stdout.contains("max-age"), "never without TLS");
     let exit = launch.run(&["explain", "https://a.example:8443/x"]);
-    for told in ["a.pem; clients must show a certificate", "127.0.0.1:9"] {
+    for told in [
+        "a.pem; clients must show a certificate",
+        "max-age=31536000",
+        "127.0.0.1:9",
+    ] {
         assert!(exit.stdout.contains(told), "{}", exit.stdout);
     }
     // What a start would stumble over, and what only warns.

@@ -11,6 +11,8 @@ use croupier_telemetry::{Level, event};
 
 /// The file in the authority's folder.
 const FILE: &str = "account.json";
+/// How the authority was told to reach us: a URL a line.
+const CONTACT: &str = "account.contact";
 
 /// The account that is kept, or a new one. Asks for the directory either way.
 pub(super) async fn open(acme: &Acme, client: &Client) -> Result<Account, Failure> {
@@ -34,14 +36,11 @@ pub(super) async fn open(acme: &Acme, client: &Client) -> Result<Account, Failur
             Failure::new(STATE, what)
         })?;
         let account = builder.from_credentials(credentials).await;
-        return account.map_err(|error| Failure::of(&error));
+        let account = account.map_err(|error| Failure::of(&error))?;
+        tell_contact(acme, &account).await;
+        return Ok(account);
     }
-    let contact: Vec<_> = acme
-        .terms
-        .contact
-        .iter()
-        .map(|mail| format!("mailto:{mail}"))
-        .collect();
+    let contact = contact(acme);
     let contact: Vec<_> = contact.iter().map(String::as_str).collect();
     let account = NewAccount {
         contact: &contact,
@@ -60,6 +59,7 @@ pub(super) async fn open(acme: &Acme, client: &Client) -> Result<Account, Failur
         let path = acme.state.path(&name);
         Failure::new(STATE, format!("{}: {error}", path.display()))
     })?;
+    keep_contact(acme, &contact);
     let kept = acme.state.path(&name);
     let kept = kept.display();
     let directory = &acme.terms.directory.value;
@@ -71,8 +71,49 @@ pub(super) async fn open(acme: &Acme, client: &Client) -> Result<Account, Failur
     Ok(account)
 }
 
+/// `acme.contact` as URLs.
+fn contact(acme: &Acme) -> Vec<String> {
+    let mails = acme.terms.contact.iter();
+    mails.map(|mail| format!("mailto:{mail}")).collect()
+}
+
+/// Tells the authority when `acme.contact` has changed (RFC 8555 section 7.3.2). Nothing waits for
+/// it to work: what fails is told, and tried again with the next errand.
+async fn tell_contact(acme: &Acme, account: &Account) {
+    let contact = contact(acme);
+    let contact: Vec<_> = contact.iter().map(String::as_str).collect();
+    let told = acme.state.read(&acme.file(CONTACT)).ok().flatten();
+    if told.unwrap_or_default() == contact.join("\n").as_bytes() {
+        return;
+    }
+    let directory = &acme.terms.directory.value;
+    match account.update_contacts(&contact).await {
+        Ok(()) => {
+            keep_contact(acme, &contact);
+            let names = [("authority", directory as &dyn std::fmt::Display)];
+            event(Level::Info, "acme.account.contact", &names);
+        }
+        Err(error) => {
+            let failure = Failure::of(&error);
+            let what = [
+                ("authority", directory as &dyn std::fmt::Display),
+                ("error", &failure.what),
+                ("help", &failure.help),
+            ];
+            event(Level::Warn, "acme.account.contact.failed", &what);
+        }
+    }
+}
+
+/// Best effort: else the authority is told again.
+fn keep_contact(acme: &Acme, contact: &[&str]) {
+    let text = contact.join("\n");
+    let _ = acme.state.write(&acme.file(CONTACT), text.as_bytes());
+}
+
 /// The authority does not know the account any more: the next errand makes another.
 pub(super) fn forget(acme: &Acme) {
+    acme.state.remove(&acme.file(CONTACT));
     acme.state.remove(&acme.file(FILE));
 }
 

@@ -7,10 +7,10 @@ use croupier_net::tls::certs::{Certificate, Slot};
 use croupier_telemetry::Counter;
 use tokio::{sync::Notify, time::sleep};
 
-use super::{Acme, Window};
+use super::{Acme, Begins, Window};
 use crate::certs::{
     demand,
-    schedule::{Next, Schedule, Stretch, Windows},
+    schedule::{Failed, Next, Schedule, Stretch, Windows},
     tell, unix_now,
 };
 
@@ -60,7 +60,26 @@ impl Keeper {
         {
             this.slot.set(Arc::new(similar));
         }
+        this.remember();
         this
+    }
+
+    /// What failed before this process began is not forgotten.
+    fn remember(&mut self) {
+        if self.acme.begins != Begins::WithProcess {
+            return;
+        }
+        let Some(failed) = self.acme.store.failure(&self.names) else {
+            return;
+        };
+        let now = unix_now();
+        self.schedule.failed_before(failed, now);
+        let is_due = matches!(self.schedule.next(now), Next::Order);
+        if let For::Site(_) = self.asked_by
+            && !is_due
+        {
+            tell::waits(&self.names, failed.count);
+        }
     }
 
     fn show(&mut self, certificate: Certificate) {
@@ -80,7 +99,13 @@ impl Keeper {
     /// For ever; for a client's name until somebody says no.
     pub(in crate::certs) async fn run(mut self) {
         loop {
-            match self.schedule.next(unix_now()) {
+            let next = self.schedule.next(unix_now());
+            if let (For::Client, None, Next::Wait(time)) = (&self.asked_by, &self.present, next) {
+                // It failed before a restart: nobody waits for what is not even ordered.
+                self.acme.live.certs.refuse(&self.names[0], time);
+                return;
+            }
+            match next {
                 Next::Wait(time) => self.wait(time).await,
                 Next::AskWindow => self.ask_window().await,
                 Next::Order => {
@@ -131,15 +156,20 @@ impl Keeper {
         match ordered {
             Ok(certificate) => {
                 self.acme.cells.add(Counter::CertificateAcmeSuccess, 1);
+                self.acme.store.forget_failure(&self.names);
                 tell::issued(&self.names, &self.acme.terms.directory.value, &certificate);
                 self.show(certificate);
             }
             Err(failure) => {
                 self.acme.cells.add(Counter::CertificateAcmeFailure, 1);
-                let chance = fastrand::u32(..);
-                let wait = self
-                    .schedule
-                    .failed(unix_now(), failure.retry_after, chance);
+                let (now, chance) = (unix_now(), fastrand::u32(..));
+                let wait = self.schedule.failed(now, failure.retry_after, chance);
+                let failed = Failed {
+                    count: self.schedule.failures(),
+                    at: now,
+                    asked: failure.retry_after.unwrap_or(0),
+                };
+                self.acme.store.keep_failure(&self.names, failed);
                 tell::failed(
                     &self.names,
                     &failure.what,

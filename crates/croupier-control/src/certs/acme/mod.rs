@@ -38,12 +38,22 @@ pub(super) use keeper::{For, Keeper};
 /// Orders at once: an authority is no place to storm, and a start with many sites would.
 const ORDERS_AT_ONCE: usize = 2;
 
+/// When the work on certificates of these terms began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begins {
+    /// With the process: what failed before it is remembered.
+    WithProcess,
+    /// With a reload: somebody has mended the terms.
+    WithReload,
+}
+
 /// The authority and what all its keepers share.
 #[derive(Debug)]
 pub(super) struct Acme {
     pub(super) terms: model::Acme,
     pub(super) live: Arc<Live>,
     pub(super) cells: Rc<WorkerCells>,
+    begins: Begins,
     state: State,
     outside: Outside,
     folder: String,
@@ -72,17 +82,21 @@ impl Acme {
         cells: &Rc<WorkerCells>,
         state: &State,
         outside: Outside,
+        begins: Begins,
     ) -> Self {
         let directory = &terms.directory.value;
         let host = directory.split('/').nth(2).unwrap_or("directory");
         let folder = format!("acme/{}", file_name(host, directory));
+        let store = Store::new(state, format!("{folder}/certificates"));
+        store.sweep(super::unix_now());
         Self {
             terms: terms.clone(),
             live: Arc::clone(live),
             cells: Rc::clone(cells),
+            begins,
             state: state.clone(),
             outside,
-            store: Store::new(state, format!("{folder}/certificates")),
+            store,
             folder,
             account_turn: Mutex::default(),
             orders: Semaphore::new(ORDERS_AT_ONCE),

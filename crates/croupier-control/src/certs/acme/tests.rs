@@ -21,7 +21,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
 };
 
-use super::{Acme, Window};
+use super::{Acme, Begins, Window};
 use crate::certs::{
     authority::Authority, outside::Outside, schedule::Stretch, scratch::Scratch, state::State,
 };
@@ -157,7 +157,8 @@ fn with<T>(fake: &Fake, work: impl AsyncFnOnce(Acme) -> T) -> T {
             directory: Spanned::default_of(fake.directory.clone()),
             ..model::Acme::default()
         };
-        work(Acme::new(&terms, &live, &cells, &state, outside)).await
+        let begins = Begins::WithProcess;
+        work(Acme::new(&terms, &live, &cells, &state, outside, begins)).await
     })
 }
 

@@ -15,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use h2::{Reason, server};
 
 use super::h1::{ClientLimits, Times};
@@ -24,8 +23,9 @@ use crate::{
     error::NetError,
     h2::{
         H2Limits, SEND_BUFFER,
-        io::{H2Io, Watch, With},
+        io::{Below, H2Io, With},
         list_bytes,
+        piece::Piece,
     },
     local::Local,
     timers::{NEVER, Tick, Timer, ticks},
@@ -39,8 +39,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A client connection.
 pub struct H2Conn {
-    inner: server::Connection<H2Io, Bytes>,
-    watch: Rc<Watch>,
+    inner: server::Connection<H2Io, Piece>,
+    below: Rc<Below>,
     timer: Timer,
     local: Rc<Local>,
     peer: Peer,
@@ -74,7 +74,7 @@ impl H2Conn {
         limits: &ClientLimits,
         own: &H2Limits,
     ) -> Result<Self, NetError> {
-        let (io, watch) = H2Io::new(io, ahead, local, With::Client, own.control_frames);
+        let (io, below) = H2Io::new(io, ahead, local, With::Client, own.control_frames);
         let mut builder = server::Builder::new();
         builder
             .max_concurrent_streams(own.streams)
@@ -86,16 +86,20 @@ impl H2Conn {
             .enable_connect_protocol();
         let timer = local.timers.timer();
         timer.arm(local.timers.after(limits.head_time));
-        let mut handshake = pin!(builder.handshake(io));
-        let inner = poll_fn(|cx| match handshake.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(result.map_err(|error| net_error(&error))),
-            Poll::Pending if timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
-            Poll::Pending => Poll::Pending,
+        let mut handshake = pin!(builder.handshake::<_, Piece>(io));
+        let inner = poll_fn(|cx| {
+            let polled = handshake.as_mut().poll(cx);
+            below.send(cx);
+            match polled {
+                Poll::Ready(result) => Poll::Ready(result.map_err(|error| net_error(&error))),
+                Poll::Pending if timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await?;
         Ok(Self {
             inner,
-            watch,
+            below,
             timer,
             local: Rc::clone(local),
             peer,
@@ -120,7 +124,7 @@ impl H2Conn {
         poll_fn(|cx| {
             loop {
                 match self.inner.poll_accept(cx) {
-                    Poll::Ready(Some(Ok((_, mut respond)))) if self.watch.began_wrong() => {
+                    Poll::Ready(Some(Ok((_, mut respond)))) if self.below.began_wrong() => {
                         respond.send_reset(Reason::PROTOCOL_ERROR);
                     }
                     Poll::Ready(Some(Ok((request, respond)))) => {
@@ -138,7 +142,7 @@ impl H2Conn {
                         return Poll::Ready(Some(stream));
                     }
                     Poll::Ready(_) => return Poll::Ready(None),
-                    Poll::Pending => {}
+                    Poll::Pending => self.below.send(cx),
                 }
                 match self.poll_clock(cx, times) {
                     Clock::Fine => return Poll::Pending,
@@ -161,10 +165,10 @@ impl H2Conn {
 
     fn poll_clock(&mut self, cx: &mut Context<'_>, times: Times) -> Clock {
         let now = self.local.timers.now();
-        let reason = if self.watch.began_wrong() {
+        let reason = if self.below.began_wrong() {
             Some(Reason::PROTOCOL_ERROR)
         } else {
-            (self.watch.is_flooded()).then_some(Reason::ENHANCE_YOUR_CALM)
+            (self.below.is_flooded()).then_some(Reason::ENHANCE_YOUR_CALM)
         };
         if let Some(reason) = reason {
             // Once: the second time nobody took the farewell.
@@ -187,7 +191,7 @@ impl H2Conn {
         } else if self.ends == Some(NEVER) {
             self.ends = Some(now.saturating_add(ticks(FAREWELL)));
         }
-        let stuck = match (self.watch.stuck(), self.send_time) {
+        let stuck = match (self.below.stuck(), self.send_time) {
             (Some(since), Some(time)) => since.saturating_add(ticks(time)),
             _ => NEVER,
         };

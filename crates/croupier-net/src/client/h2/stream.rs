@@ -18,7 +18,10 @@ use crate::{
     address::Peer,
     buffers::{Buffer, Size},
     error::NetError,
-    h2::{SEND_BUFFER, fields},
+    h2::{
+        SEND_BUFFER, fields,
+        piece::{COPIED_BYTES, Piece},
+    },
     local::Local,
     side::{Outgoing, Sink, Source},
     timers::{Tick, Timer, ticks},
@@ -52,9 +55,9 @@ pub struct Stream {
     trailers: Option<Fields>,
     received: u64,
     chunks: ChunkLimits,
-    respond: SendResponse<Bytes>,
+    respond: SendResponse<Piece>,
     /// There from the final head on.
-    sending: Option<SendStream<Bytes>>,
+    sending: Option<SendStream<Piece>>,
     /// Bytes that the framing still wants; None when only the end will tell.
     wants: Option<u64>,
     finished: bool,
@@ -77,7 +80,7 @@ impl fmt::Debug for Stream {
 impl Stream {
     pub(super) fn new(
         request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        respond: SendResponse<Piece>,
         peer: Peer,
         local: &Rc<Local>,
         (limits, send_time): (&ClientLimits, Option<Duration>),
@@ -276,7 +279,7 @@ impl Stream {
         }
     }
 
-    fn give(&mut self, data: Bytes, is_end: bool) -> Result<(), NetError> {
+    fn give(&mut self, data: Piece, is_end: bool) -> Result<(), NetError> {
         let Some(sending) = &mut self.sending else {
             return Err(NetError::Closed);
         };
@@ -284,6 +287,16 @@ impl Stream {
             .send_data(data, is_end)
             .map_err(|error| net_error(&error))?;
         self.finished = is_end;
+        Ok(())
+    }
+
+    /// Gives body bytes, no more than there is room for.
+    fn give_part(&mut self, data: Piece) -> Result<(), NetError> {
+        let count = data.remaining() as u64;
+        let wants = self.wants.map(|wants| wants.saturating_sub(count));
+        self.give(data, wants == Some(0))?;
+        self.wants = wants;
+        self.sent += count;
         Ok(())
     }
 }
@@ -365,10 +378,26 @@ impl Source for Stream {
 impl Sink for Stream {
     fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
         let count = ready!(self.poll_room(cx, data.len()))?;
-        let wants = self.wants.map(|wants| wants.saturating_sub(count as u64));
-        self.give(Bytes::copy_from_slice(&data[..count]), wants == Some(0))?;
-        self.wants = wants;
-        self.sent += count as u64;
+        self.give_part(Piece::copy(&data[..count]))?;
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut impl Source,
+    ) -> Poll<Result<usize, NetError>> {
+        let here = source.data().len();
+        let count = ready!(self.poll_room(cx, here))?;
+        if count == here
+            && count >= COPIED_BYTES
+            && let Some(given) = source.give_up()
+        {
+            self.give_part(Piece::given(given, &self.local))?;
+        } else {
+            self.give_part(Piece::copy(&source.data()[..count]))?;
+            source.consume(count);
+        }
         Poll::Ready(Ok(count))
     }
 
@@ -381,9 +410,9 @@ impl Sink for Stream {
             return Poll::Ready(Ok(()));
         }
         let Some(trailers) = trailers else {
-            return Poll::Ready(self.give(Bytes::new(), true));
+            return Poll::Ready(self.give(Piece::empty(), true));
         };
-        let lines = fields::write_trailers(trailers, &mut self.local.text.borrow_mut());
+        let lines = fields::write_trailers(trailers);
         let Some(sending) = &mut self.sending else {
             return Poll::Ready(Err(NetError::Closed));
         };
@@ -397,6 +426,10 @@ impl Sink for Stream {
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         // The connection's own task sends.
         Poll::Ready(Ok(()))
+    }
+
+    fn can_be_raw(&self) -> bool {
+        false
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {
@@ -434,7 +467,7 @@ impl End for Stream {
 
     fn shut_down(&mut self) {
         // The client may have left.
-        let _ = self.give(Bytes::new(), true);
+        let _ = self.give(Piece::empty(), true);
     }
 
     fn release(&mut self, held: &mut Buffer) {

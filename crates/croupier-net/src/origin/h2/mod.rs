@@ -35,7 +35,7 @@ use crate::{
     error::NetError,
     h2::{
         H2Limits, SEND_BUFFER,
-        io::{H2Io, Watch, With},
+        io::{Below, H2Io, With},
         list_bytes,
     },
     local::Local,
@@ -99,7 +99,7 @@ pub struct Shared {
 pub struct Driver {
     connection: Connection<H2Io, Bytes>,
     pings: Option<PingPong>,
-    watch: Rc<Watch>,
+    below: Rc<Below>,
     signs: Rc<Signs>,
     timer: Timer,
     is_pinged: bool,
@@ -120,18 +120,23 @@ pub async fn connect(
     (timer, until): (Timer, Tick),
 ) -> Result<(Rc<Shared>, Driver), NetError> {
     let frames_max = limits.h2.control_frames;
-    let (io, watch) = H2Io::new(stream, Vec::new(), local, With::Origin, frames_max);
+    let (io, below) = H2Io::new(stream, Vec::new(), local, With::Origin, frames_max);
     timer.arm(until);
     let builder = builder(limits);
     let mut beginning = pin!(builder.handshake::<_, Bytes>(io));
-    let (sender, mut connection) = poll_fn(|cx| match beginning.as_mut().poll(cx) {
-        Poll::Pending if timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
-        polled => polled.map_err(|error| failure(&error)),
+    let (sender, mut connection) = poll_fn(|cx| {
+        let polled = beginning.as_mut().poll(cx);
+        below.send(cx);
+        match polled {
+            Poll::Pending if timer.is_expired(cx) => Poll::Ready(Err(NetError::Timeout)),
+            polled => polled.map_err(|error| failure(&error)),
+        }
     })
     .await?;
     // Without it we do not know how many streams there may be, nor whether it speaks HTTP/2.
     poll_fn(|cx| {
         let polled = Pin::new(&mut connection).poll(cx);
+        below.send(cx);
         if sender.current_max_send_streams() != UNTOLD {
             return Poll::Ready(Ok(()));
         }
@@ -160,7 +165,7 @@ pub async fn connect(
     let driver = Driver {
         pings: connection.ping_pong(),
         connection,
-        watch,
+        below,
         signs: Rc::clone(&shared.signs),
         timer,
         is_pinged: false,
@@ -252,7 +257,8 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let has_ended = Pin::new(&mut this.connection).poll(cx).is_ready();
-        let is_over = this.signs.is_condemned.get() || this.watch.is_flooded();
+        this.below.send(cx);
+        let is_over = this.signs.is_condemned.get() || this.below.is_flooded();
         if has_ended || is_over || this.is_dead(cx) {
             return Poll::Ready(());
         }
@@ -275,7 +281,7 @@ impl Driver {
                 }
                 // Whoever sends anything lives.
                 Poll::Pending if self.timer.is_expired(cx) => {
-                    if !self.watch.has_heard() {
+                    if !self.below.has_heard() {
                         return true;
                     }
                     self.arm();
@@ -286,7 +292,7 @@ impl Driver {
         }
         if self.signs.is_suspect.replace(false) && pings.send_ping(Ping::opaque()).is_ok() {
             self.is_pinged = true;
-            let _ = self.watch.has_heard();
+            let _ = self.below.has_heard();
             self.arm();
             let _ = self.timer.is_expired(cx);
             // The frame leaves with the next turn.

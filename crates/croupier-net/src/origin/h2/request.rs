@@ -1,13 +1,17 @@
 //! A request head for an HTTP/2 origin (RFC 9113 section 8.3.1): what HTTP/1 says in the request
 //! line is said in pseudo-headers.
 
-use bytes::BytesMut;
 use croupier_http::{BodyLen, ResponseHead};
 use h2::ext::Protocol;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header::SEC_WEBSOCKET_KEY, uri};
 
 use super::Scheme;
-use crate::{error::NetError, h2::fields::write_lines, origin::h1::RequestLine, side::Outgoing};
+use crate::{
+    error::NetError,
+    h2::fields::{Text, write_lines},
+    origin::h1::RequestLine,
+    side::Outgoing,
+};
 
 const UNFIT: NetError = NetError::Protocol("the request can not be said in HTTP/2");
 
@@ -22,12 +26,13 @@ pub(super) fn request(
     line: &RequestLine<'_>,
     scheme: Scheme,
     fields: &impl Outgoing,
+    text: &mut Text,
 ) -> Result<Told, NetError> {
     let target = match line.query {
         Some(query) => uri::PathAndQuery::from_maybe_shared(format!("{}?{query}", line.path)),
         None => uri::PathAndQuery::try_from(line.path),
     };
-    let mut lines = write_lines(fields, Some(line.body), &mut BytesMut::new());
+    let mut lines = write_lines(fields, Some(line.body), text);
     let uri = uri(scheme, line.host, target)?;
     if !line.websocket {
         return told(line.method, uri, lines);
@@ -48,7 +53,7 @@ pub(super) fn encoded(head: &[u8], scheme: Scheme, body: BodyLen) -> Result<Told
     let (method, path) = (start.next().ok_or(UNFIT)?, start.next().ok_or(UNFIT)?);
     let encoded = Encoded(head);
     let uri = uri(scheme, encoded.host()?, uri::PathAndQuery::try_from(path))?;
-    let lines = write_lines(&encoded, Some(body), &mut BytesMut::new());
+    let lines = write_lines(&encoded, Some(body), &mut Text::default());
     told(method, uri, lines)
 }
 
@@ -160,7 +165,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use croupier_http::BodyLen;
 
-    use super::{Scheme, accept, encoded, request};
+    use super::{Scheme, Text, accept, encoded, request};
     use crate::{
         origin::h1::{RequestLine, encode_head},
         side::Outgoing,
@@ -198,7 +203,7 @@ mod tests {
         let mut head = Vec::new();
         encode_head(&mut head, &LINE, &LINES);
         for told in [
-            request(&LINE, Scheme::Https, &LINES).unwrap(),
+            request(&LINE, Scheme::Https, &LINES, &mut Text::default()).unwrap(),
             encoded(&head, Scheme::Https, LINE.body).unwrap(),
         ] {
             assert_eq!(told.request.method(), "POST");
@@ -223,7 +228,7 @@ mod tests {
             ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
             ("Sec-WebSocket-Version", "13"),
         ]);
-        let told = request(&line, Scheme::Http, &lines).unwrap();
+        let told = request(&line, Scheme::Http, &lines, &mut Text::default()).unwrap();
         assert_eq!(told.request.method(), "CONNECT");
         assert_eq!(told.request.headers().len(), 1);
         let key = told.websocket_key.unwrap();

@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use croupier_http::{
     BodyLen, Fields, Method, ResponseHead, Version,
     h1::{chunked::ChunkLimits, framing},
@@ -29,7 +29,7 @@ use crate::{
         fields::{read_lines, read_trailers, write_trailers},
     },
     origin::h1::{OriginLimits, RequestLine},
-    side::{Outgoing, Sink, Source},
+    side::{Given, Outgoing, Sink, Source},
     tunnel,
 };
 
@@ -93,7 +93,9 @@ impl Stream {
 
     /// Sends a request head. What is wrong with it is told by [`Self::poll_head`].
     pub fn send_head(&mut self, line: &RequestLine<'_>, fields: &impl Outgoing) {
-        let told = request::request(line, self.shared.scheme, fields);
+        let mut text = self.shared.local.asked.borrow_mut();
+        let told = request::request(line, self.shared.scheme, fields, &mut text);
+        drop(text);
         self.send_told(told, line.body, line.websocket);
     }
 
@@ -294,7 +296,7 @@ impl Stream {
         }
         self.upload = Upload::Ended;
         match trailers {
-            Some(trailers) => send.send_trailers(write_trailers(trailers, &mut BytesMut::new())),
+            Some(trailers) => send.send_trailers(write_trailers(trailers)),
             None => send.send_data(Bytes::new(), true),
         }
         .map_err(|error| failure(&error))
@@ -337,6 +339,12 @@ impl Source for Stream {
         self.took(count);
     }
 
+    fn give_up(&mut self) -> Option<Given> {
+        let part = self.part.clone();
+        self.took(part.len());
+        Some(Given::Bytes(part))
+    }
+
     fn trailers(&mut self) -> Option<Fields> {
         self.trailers.take()
     }
@@ -366,6 +374,10 @@ impl Sink for Stream {
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         // The driver sends what it was given.
         Poll::Ready(Ok(()))
+    }
+
+    fn can_be_raw(&self) -> bool {
+        false
     }
 
     fn raw(&mut self) -> Option<&TcpStream> {

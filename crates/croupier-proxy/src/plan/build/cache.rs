@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use croupier_cache::{
     rules::policy::{Cookies, Heuristic, Policy},
-    store::{Settings, Store},
+    store::Settings,
 };
 use croupier_config::{
     Config,
@@ -15,20 +15,28 @@ use crate::{
     live::Live,
     plan::{
         RoutePlan, TrustedPeers,
-        cache::{CachePlan, CompressPlan, KeyPart, KeyRules},
+        cache::{CachePlan, CompressPlan, KeyPart, KeyRules, StorePlan},
     },
     pool::hash_key,
 };
 
 /// The stores of the config, in its order.
-pub(super) fn stores(config: &Config, live: &Live) -> Vec<Arc<Store>> {
+pub(super) fn stores(config: &Config, live: &Live) -> Vec<StorePlan> {
     (config.stores.iter())
-        .map(|written| live.stores.store(&settings(written)))
+        .map(|written| {
+            let place = written.disk.as_ref();
+            let place = place.map(|disk| (disk.path.value.clone(), disk.size));
+            StorePlan {
+                store: live.stores.store(&settings(written)),
+                disk: (place.as_ref()).and_then(|(path, _)| live.stores.disk(path)),
+                place,
+            }
+        })
         .collect()
 }
 
 /// What the config says of a store.
-pub(crate) fn settings(written: &CacheStore) -> Settings {
+fn settings(written: &CacheStore) -> Settings {
     Settings {
         name: written.name.value.clone(),
         memory: written.memory,
@@ -40,10 +48,10 @@ pub(super) fn cache(
     config: &Config,
     site: &Site,
     route: &Route,
-    stores: &[Arc<Store>],
+    stores: &[StorePlan],
 ) -> Option<CachePlan> {
     let cache = config.cache_of(site, route)?;
-    let store = stores.get(cache.store.0)?;
+    let store = &stores.get(cache.store.0)?.store;
     let written = config.store(cache.store);
     Some(CachePlan {
         store: Arc::clone(store),
@@ -91,8 +99,10 @@ fn part(key: &HashKey) -> Option<KeyPart> {
 }
 
 /// What of a route changes what is asked and what is given.
-pub(super) fn stamp(route: &RoutePlan) -> u64 {
-    let pools: Vec<_> = route.action.ways().iter().map(|way| way.pool).collect();
+pub(super) fn stamp(config: &Config, route: &RoutePlan) -> u64 {
+    // By their names: what is on disk outlives their order.
+    let pools = (route.action.ways().iter()).map(|way| config.pool(way.pool).name.as_str());
+    let pools: Vec<&str> = pools.collect();
     let edits = (&route.request_edits, &route.response_edits, &route.guard);
     hash_key::hash(format!("{pools:?} {:?} {edits:?}", route.path_edit).as_bytes())
 }

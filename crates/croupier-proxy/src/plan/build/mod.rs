@@ -6,7 +6,6 @@ mod tls;
 
 use std::sync::Arc;
 
-use croupier_cache::store::Store;
 use croupier_config::{
     Config,
     model::{
@@ -20,7 +19,7 @@ use croupier_net::{client::h1::ClientLimits, h2::H2Limits, origin::h1::OriginLim
 
 use super::{
     Action, FixedAnswer, LimitsPlan, ListenerPlan, MethodRule, MirrorPlan, PathEdit, Plan,
-    RetryPlan, RoutePlan, SitePlan, SplitPlan, Template, Times, TrustedPeers, Via, Way,
+    RetryPlan, RoutePlan, SitePlan, SplitPlan, StorePlan, Template, Times, TrustedPeers, Via, Way,
     tls::{SiteTls, hsts},
 };
 use crate::{
@@ -130,7 +129,7 @@ fn build_site(
     config: &Config,
     site: &Site,
     tls: Option<Box<SiteTls>>,
-    stores: &[Arc<Store>],
+    stores: &[StorePlan],
     live: &Live,
 ) -> Result<SitePlan, String> {
     let name = site.host.value.to_string();
@@ -153,7 +152,7 @@ fn build_route(
     config: &Config,
     site: &Site,
     route: &Route,
-    stores: &[Arc<Store>],
+    stores: &[StorePlan],
     live: &Live,
 ) -> Result<RoutePlan, String> {
     let headers = route.headers.under(&site.headers);
@@ -202,7 +201,7 @@ fn build_route(
         cache: cache::cache(config, site, route, stores),
         compress: cache::compress(config, site, route),
     };
-    let stamp = cache::stamp(&plan);
+    let stamp = cache::stamp(config, &plan);
     if let Some(cache) = &mut plan.cache {
         cache.stamp = stamp;
     }

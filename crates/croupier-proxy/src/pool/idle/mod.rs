@@ -13,10 +13,14 @@
 //!
 //! Connections that carry several exchanges are kept too, busy or not, and never change their
 //! worker; nor does any connection but a plain one. Nobody gets one that was made in another
-//! [`Manner`] than his own.
+//! [`Manner`] than his own. What can not change its worker is closed where connections are limited
+//! and another worker waits ([`sought`]).
 
+mod sought;
 #[cfg(test)]
 pub(super) mod tests;
+
+pub(super) use sought::Seeking;
 
 use std::{
     cell::RefCell,
@@ -65,6 +69,8 @@ pub(crate) struct Idle {
     pub(super) cells: Rc<WorkerCells>,
     live: Arc<Live>,
     shelves: RefCell<HashMap<usize, Shelf, foldhash::fast::FixedState>>,
+    /// How many wait for room for one more connection, by server identity.
+    seeking: RefCell<HashMap<usize, u32, foldhash::fast::FixedState>>,
     /// Connections under way that several will share.
     pub(super) dials: Dials,
     /// Runs what must go on whatever becomes of the exchange that began it.
@@ -148,6 +154,7 @@ impl Idle {
             cells: Rc::clone(cells),
             live: Arc::clone(live),
             shelves: RefCell::default(),
+            seeking: RefCell::default(),
             dials: Dials::default(),
             spawn,
         })
@@ -272,8 +279,12 @@ impl Idle {
         if kept >= keeping.kept_max || server.is_retired() {
             return;
         }
+        let is_plain = connection.manner() == Manner::PLAIN;
+        if !is_plain && keeping.next == Next::Anyone && self.is_sought(server) {
+            return;
+        }
         connection.rest(self.local.timers.now());
-        let is_own = keeping.next == Next::Own || connection.manner() != Manner::PLAIN;
+        let is_own = keeping.next == Next::Own || !is_plain;
         if is_own || self.is_alone() {
             shelf.connections.push(connection);
             self.count(server, 1);
@@ -313,6 +324,7 @@ impl Idle {
                 self.count_spares(&shelf.server, -number(spares.sweep(now, since)));
                 if !is_alone {
                     self.give(shelf, now);
+                    self.make_room(shelf);
                 }
             }
             !shelf.connections.is_empty()

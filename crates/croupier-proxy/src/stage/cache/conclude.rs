@@ -6,13 +6,11 @@ use std::{rc::Rc, sync::Arc};
 use croupier_cache::{
     Object,
     rules::{
-        self, Asked, Because, VaryNames,
-        conditional::Validators,
-        giving, groups, invalidate,
+        self, Asked, Because, VaryNames, giving, groups, invalidate,
         storing::{Asking, Moments, Parts},
         update,
     },
-    store::Fill,
+    store::{Fill, Full, Head, How, Which},
 };
 use croupier_http::{BodyLen, Method, Name, Scheme, Target};
 use croupier_net::timers::Tick;
@@ -115,15 +113,15 @@ fn refreshed(
     let moments = moments(x, now_ms);
     let fields = &dealt.head.fields;
     let fresh = match update::refresh(&asking, &held, fields, &rule.policy, moments) {
-        Ok((lines, terms)) => rule.store.refresh(&held, lines, terms),
+        Ok((lines, terms)) => fill.refresh(&held, lines, terms),
         Err(because) => {
             // It may be kept no longer, but this request has the origin's word for it.
-            rule.store.forget(&held);
+            let purged = Which::Key(held.key.clone());
+            rule.store.purge(&purged, How::Hard);
             tell::not_stored(x, because);
-            Arc::clone(&held)
+            held
         }
     };
-    drop(fill);
     fill::discard(x, dealt, deadline);
     tell::revalidated(x, fresh.terms.left(now_ms));
     give(x, fresh, now_ms)
@@ -151,10 +149,16 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
         (Ok(_), None) => return passed(x, rule, fill, dealt, Because::VaryStar),
         (Err(because), _) => return passed(x, rule, fill, dealt, because),
     };
-    let lines = shape::lines_to_keep(x, head).into_boxed_slice();
-    let tags = groups::Tags::of(&head.fields, &key::origin(x));
-    let asked = &x.incoming.head.fields;
-    match fill.begin(head.status, lines, terms, &vary, asked, &tags, length) {
+    let kept = Head {
+        status: head.status,
+        lines: shape::lines_to_keep(x, head).into_boxed_slice(),
+        terms,
+        length,
+        tags: (groups::Tags::of(&head.fields, &key::origin(x)).iter())
+            .map(Box::from)
+            .collect(),
+    };
+    match fill.begin(kept, &vary, &x.incoming.head.fields) {
         Ok((writer, filling)) => {
             tell::stored(x, terms.left(now_ms));
             let age = (terms.initial_age > 0).then(|| terms.age(now_ms));
@@ -162,8 +166,14 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), age);
             Answer::Kept(Box::new(kept))
         }
-        Err(_) => {
-            tell::not_stored(x, Because::NoRoom);
+        Err(full) => {
+            tell::not_stored(
+                x,
+                match full {
+                    Full::TooLarge => Because::TooLarge,
+                    Full::NoRoom => Because::NoRoom,
+                },
+            );
             Answer::Dealt(dealt)
         }
     }
@@ -178,11 +188,13 @@ fn passed(
     because: Because,
 ) -> Answer {
     tell::not_stored(x, because);
-    rule.store.refused(&x.worker.key.borrow(), because.as_str());
+    let now_ms = x.worker.moment().1;
+    let key = x.worker.key.borrow();
+    rule.store.refused(&key, because.as_str(), now_ms);
+    drop(key);
     // Who is logged in says nothing about what others get; nor does an error about what comes next.
     let speaks_for_others = !x.incoming.head.fields.contains(Name::AUTHORIZATION);
     if speaks_for_others {
-        let now_ms = x.worker.moment().1;
         fill.pass(now_ms.saturating_add(PASS_MS));
     }
     Answer::Dealt(dealt)
@@ -223,6 +235,6 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
         }
     }
     for tag in groups::invalidated(&head.fields, &key::origin(x)).iter() {
-        rule.store.purge_tag(tag);
+        rule.store.purge(&Which::Tag(tag.into()), How::Soft);
     }
 }

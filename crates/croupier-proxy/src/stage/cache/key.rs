@@ -1,6 +1,8 @@
 //! What a request is looked up by: exactly what of it is forwarded, and what the route adds.
 
-use croupier_cache::store::key::KeyBuf;
+use std::sync::Arc;
+
+use croupier_cache::store::{How, KeyBuf, Which};
 use croupier_http::{Fields, Target};
 
 use crate::{exchange::Exchange, incoming::Incoming, plan::cache::CachePlan};
@@ -55,15 +57,23 @@ fn finish(key: &mut KeyBuf, rule: &CachePlan, fields: &Fields) {
     }
 }
 
-/// Marks stale all that is held of a target of the same origin, whatever its route and variant.
+/// Lets go of what is held of a target of the same origin by any route of the site, whatever its
+/// variant: something has changed it. Where a route has more in its keys, the request's own.
 pub(super) fn forget(x: &Exchange, rule: &CachePlan, target: &Target) {
     let incoming = &x.incoming;
+    let Some(site) = x.site_plan() else { return };
     let mut key = KeyBuf::new();
-    let query = normal_query(rule, target);
-    let query = query.as_deref().or(target.query());
-    let authority = incoming.target.authority.as_str();
-    key.begin(incoming.scheme, authority, target.path(), query);
-    rule.store.purge_url(&key);
+    for other in site.routes.iter().filter_map(|route| route.cache.as_ref()) {
+        let query = normal_query(other, target);
+        let query = query.as_deref().or(target.query());
+        begin(&mut key, other, incoming, target, query);
+        finish(&mut key, other, &incoming.head.fields);
+        let which = Which::Key(key.as_bytes().into());
+        rule.store.purge(&which, How::Hard);
+        if !Arc::ptr_eq(&rule.store, &other.store) {
+            other.store.purge(&which, How::Hard);
+        }
+    }
 }
 
 /// The request's origin: scheme and authority (RFC 6454).

@@ -27,6 +27,7 @@ use crate::{
     answer::Answer,
     exchange::Exchange,
     fault::{Code, Fault},
+    incoming::Incoming,
     kept::{Held, Kept},
     plan::cache::CachePlan,
 };
@@ -70,7 +71,7 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         return Ok(Looked::Answer(answer));
     }
     let asked = Asked::of(&x.incoming.head.fields);
-    if let Some(aside) = stands_aside(x, rule, &asked) {
+    if let Some(aside) = stands_aside(&x.incoming, rule, &asked) {
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
     }
@@ -225,8 +226,7 @@ struct Aside {
 const OF_ORIGIN: NameSet = NameSet::of(&[Name::IF_MATCH, Name::IF_UNMODIFIED_SINCE]);
 
 /// Why the cache has no part in a request; None when it has.
-fn stands_aside(x: &Exchange, rule: &CachePlan, asked: &Asked) -> Option<Aside> {
-    let incoming = &x.incoming;
+fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<Aside> {
     let aside = |because, ticket| Some(Aside { because, ticket });
     match incoming.head.method {
         Method::Get | Method::Head => {}
@@ -249,6 +249,12 @@ fn stands_aside(x: &Exchange, rule: &CachePlan, asked: &Asked) -> Option<Aside> 
         return aside(Because::BypassCookie, Ticket::Skip);
     }
     None
+}
+
+/// Why the cache has no part in a request, for `explain`; None when it has.
+pub(crate) fn why_aside(incoming: &Incoming, rule: &CachePlan) -> Option<Because> {
+    let asked = Asked::of(&incoming.head.fields);
+    stands_aside(incoming, rule, &asked).map(|aside| aside.because)
 }
 
 /// May this request be answered with that object? One that is logged in gets only what is for all.

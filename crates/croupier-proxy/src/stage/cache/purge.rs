@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use croupier_cache::store::key::KeyBuf;
+use croupier_cache::store::{How, Which};
 use croupier_http::Method;
 
 use super::key;
@@ -22,17 +22,12 @@ pub(super) fn run(x: &Exchange, rule: &CachePlan) -> Option<Answer> {
     if !is_purge || !rule.purge_from.holds_peer(incoming.peer_ip) {
         return None;
     }
-    let mut key = KeyBuf::new();
     let target = &incoming.target;
     let query = key::normal_query(rule, target);
     let query = query.as_deref().or(target.query());
-    key.begin(
-        incoming.scheme,
-        target.authority.as_str(),
-        target.path(),
-        query,
-    );
-    let purged = rule.store.purge_url(&key);
+    let (scheme, authority) = (incoming.scheme, target.authority.as_str());
+    let which = Which::target(scheme, authority, target.path(), query);
+    let purged = rule.store.purge(&which, How::Hard);
     Some(Answer::Made(Made {
         status: 200,
         body: Bytes::Own(format!("{{\"objects\":{}}}\n", purged.objects).into_bytes()),

@@ -246,6 +246,7 @@ fn send_head(x: &Exchange, ask: &Ask<'_>, lease: &mut Lease) -> Result<(), Fault
     let lines = RequestLines {
         x,
         route,
+        manner: &ask.pool.manner,
         extra: ask.extra,
     };
     lease.connection().send_head(&line, &lines);

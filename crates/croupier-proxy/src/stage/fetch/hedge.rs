@@ -141,6 +141,7 @@ fn begin(x: &Exchange, ask: &Ask<'_>, first: usize) -> Option<Second> {
     let lines = RequestLines {
         x,
         route,
+        manner: &ask.pool.manner,
         extra: &[],
     };
     let mut head = Vec::with_capacity(512);

@@ -199,9 +199,11 @@ fn of_store(store: &Value, told: &mut String) {
     line(told, "memory", &tier(&store["memory"]));
     let disk = &store["disk"];
     if disk.is_object() {
-        let resting = match disk["resting"].as_bool() {
-            Some(true) => "; resting: a write failed",
-            _ => "",
+        let state = |name: &str| disk[name].as_bool() == Some(true);
+        let resting = match (state("usable"), state("resting")) {
+            (false, _) => "; it could not be used, see `cache.disk.unusable` in the log",
+            (true, true) => "; resting: a write failed",
+            (true, false) => "",
         };
         line(
             told,
@@ -326,7 +328,7 @@ mod tests {
         let answer = json!({ "stores": [{ "name": "edge",
             "memory": { "size": 512 << 20, "bytes": 412 << 20, "objects": 10_234 },
             "disk": { "size": 50_u64 << 30, "bytes": 31_u64 << 30, "objects": 1,
-                      "path": "/var/cache/croupier", "resting": true },
+                      "path": "/var/cache/croupier", "usable": true, "resting": true },
             "hits": 90, "misses": 10, "stored": 12_345, "evicted": 0,
             "refused": [{ "reason": "set-cookie", "count": 1032 }],
             "sites": [{ "host": "shop.example.com", "objects": 8112, "bytes": 300 << 20,

@@ -1,8 +1,6 @@
 //! Kill -9 in the middle of heavy writes, again and again: never a wrong byte, and nothing that was
 //! removed comes back. The writer is this test's own executable, run as a child.
 
-mod disk_kit;
-
 use std::{
     collections::{HashMap, HashSet},
     env,
@@ -11,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::kit::{Dir, PATIENCE, Random, get, key, object, verify};
 use croupier_cache::disk::{Disk, Settings, Settled};
-use disk_kit::{Dir, PATIENCE, Random, get, key, object, verify};
 
 /// Rounds, unless the environment says otherwise.
 const ROUNDS: u64 = 100;
@@ -86,7 +84,7 @@ fn a_hundred_kills_in_the_middle_of_heavy_writes_yield_no_wrong_byte() {
     for round in 1..=rounds {
         let mut child = Command::new(env::current_exe().unwrap())
             .args([
-                "child_writes_until_it_is_killed",
+                "killed::child_writes_until_it_is_killed",
                 "--exact",
                 "--ignored",
                 "--nocapture",

@@ -1,15 +1,13 @@
 //! Bytes that are not what was written: flipped, cut off, or whole files gone. What is read is right
 //! or nothing, and what was removed stays removed.
 
-mod disk_kit;
-
 use std::{fs, path::PathBuf};
 
+use crate::kit::{Dir, PATIENCE, Random, get, key, object, put, settings, verify};
 use croupier_cache::{
     Body,
     disk::{Disk, Event, Settings, Settled},
 };
-use disk_kit::{Dir, PATIENCE, Random, get, key, object, put, settings, verify};
 
 /// Removed before the damage.
 const REMOVED: u64 = 3;

@@ -1,7 +1,5 @@
 //! What the stories of the disk tier share: directories that go away, seeded objects, patience.
 
-#![expect(dead_code, reason = "each story uses its part")]
-
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -17,20 +15,20 @@ use croupier_cache::{
 };
 
 /// Longer than anything here takes on a machine that is busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory that is not there yet and goes with this.
-pub struct Dir(PathBuf);
+pub(crate) struct Dir(PathBuf);
 
 impl Dir {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("croupier-disk-{}-{number}", std::process::id());
         Self(std::env::temp_dir().join(name))
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -42,32 +40,32 @@ impl Drop for Dir {
 }
 
 /// The smallest tier: segments of 1 MiB.
-pub fn settings(dir: &Dir) -> Settings {
+pub(crate) fn settings(dir: &Dir) -> Settings {
     Settings::new(dir.path().to_owned(), 16 << 20)
 }
 
 /// xorshift64*: the same numbers for the same seed, for ever.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
 
-pub fn key(number: u64) -> Vec<u8> {
+pub(crate) fn key(number: u64) -> Vec<u8> {
     format!("https\0shop.example\0/thing/{number}\0\0").into_bytes()
 }
 
 /// An object all of which follows from these numbers.
-pub fn object(number: u64, version: u64, length: usize) -> Arc<Object> {
+pub(crate) fn object(number: u64, version: u64, length: usize) -> Arc<Object> {
     let lines = format!("x-number: {number}\r\nx-version: {version}\r\nx-length: {length}\r\n");
     let terms = Terms {
         received_ms: 1_700_000_000_000 + version,
@@ -78,9 +76,15 @@ pub fn object(number: u64, version: u64, length: usize) -> Arc<Object> {
         rules: Rules::IMMUTABLE,
     };
     let mut random = Random((number + 1) * 1_000_003 + version);
-    let mut body = Vec::with_capacity(length + 8);
+    let mut page = [0; 4096];
+    for word in page.chunks_exact_mut(8) {
+        word.copy_from_slice(&random.next().to_le_bytes());
+    }
+    let mut body = Vec::with_capacity(length + page.len());
     while body.len() < length {
-        body.extend_from_slice(&random.next().to_le_bytes());
+        let number = body.len() as u64;
+        page[..8].copy_from_slice(&number.to_le_bytes());
+        body.extend_from_slice(&page);
     }
     body.truncate(length);
     let lines = lines.into_bytes().into();
@@ -89,7 +93,7 @@ pub fn object(number: u64, version: u64, length: usize) -> Arc<Object> {
 }
 
 /// The object that this claims to be; panics if it is not that to the last byte.
-pub fn verify(read: &Object) -> (u64, u64, usize) {
+pub(crate) fn verify(read: &Object) -> (u64, u64, usize) {
     let value = |wanted: &str| {
         let mut lines = read.lines();
         let value = lines.find(|line| line.0 == wanted.as_bytes()).unwrap().1;
@@ -106,7 +110,7 @@ pub fn verify(read: &Object) -> (u64, u64, usize) {
 }
 
 /// The bytes of a body, wherever they are.
-pub fn body_of(object: &Object) -> Vec<u8> {
+pub(crate) fn body_of(object: &Object) -> Vec<u8> {
     use std::os::unix::fs::FileExt;
     match &object.body {
         Body::Memory(bytes) => bytes.to_vec(),
@@ -120,17 +124,17 @@ pub fn body_of(object: &Object) -> Vec<u8> {
 }
 
 /// Writes and waits until it is written.
-pub fn put(disk: &Disk, object: &Arc<Object>) {
+pub(crate) fn put(disk: &Disk, object: &Arc<Object>) {
     assert_eq!(disk.write(object), Taken::Queued);
     disk.flush().wait(PATIENCE).unwrap();
 }
 
-pub fn get(disk: &Disk, key: &[u8]) -> Option<Object> {
+pub(crate) fn get(disk: &Disk, key: &[u8]) -> Option<Object> {
     disk.read(key)?.wait(PATIENCE)
 }
 
 /// All entries, page by page.
-pub fn entries(disk: &Disk) -> Vec<Entry> {
+pub(crate) fn entries(disk: &Disk) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut next = Some(Cursor::default());
     while let Some(cursor) = next {

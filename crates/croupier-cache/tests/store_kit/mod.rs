@@ -1,0 +1,224 @@
+//! What the stories of the store share.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each story uses some of it"
+)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use croupier_cache::{
+    Body, Object, Terms,
+    rules::VaryNames,
+    store::{Broken, Claim, Fill, Filling, Found, Head, KeyBuf, Reader, Settings, Store, Writer},
+};
+use croupier_http::Fields;
+
+/// The moment of all stories.
+pub const NOW: u64 = 1_700_000_000_000;
+
+/// A store of so many bytes.
+pub fn store(memory: u64) -> Store {
+    store_of(memory, 64 << 20)
+}
+
+pub fn store_of(memory: u64, max_object: u64) -> Store {
+    Store::new(Settings {
+        name: "edge".into(),
+        memory,
+        max_object,
+    })
+}
+
+pub fn key(path: &str) -> KeyBuf {
+    key_at("a.test", path)
+}
+
+pub fn key_at(host: &str, path: &str) -> KeyBuf {
+    let mut key = KeyBuf::new();
+    key.begin("https", host, path, None::<&str>);
+    key
+}
+
+pub fn fields(lines: &[(&str, &str)]) -> Fields {
+    let mut fields = Fields::new();
+    for (name, value) in lines {
+        fields.push(name.as_bytes(), value.as_bytes());
+    }
+    fields
+}
+
+pub fn nothing() -> Fields {
+    Fields::new()
+}
+
+pub fn vary(names: &str) -> VaryNames {
+    VaryNames::from_bytes(names.as_bytes())
+}
+
+/// Terms that are fresh for a minute.
+pub fn terms() -> Terms {
+    Terms {
+        received_ms: NOW,
+        lifetime: 60,
+        ..Terms::default()
+    }
+}
+
+pub fn head(length: Option<u64>) -> Head {
+    Head {
+        status: 200,
+        lines: Box::from(&b"content-type: text/plain\r\n"[..]),
+        terms: terms(),
+        length,
+        tags: Box::default(),
+    }
+}
+
+pub fn tagged(tags: &[&str]) -> Head {
+    let tags = tags.iter().map(|tag| Box::from(tag.as_bytes())).collect();
+    Head { tags, ..head(None) }
+}
+
+/// The claim of somebody who is to ask.
+pub fn to_ask(store: &Store, key: &KeyBuf, asked: &Fields) -> Fill {
+    let _ = store.look_up(key, asked, NOW);
+    match store.claim(key, asked) {
+        Claim::Fill(fill) => fill,
+        Claim::Wait(_) => panic!("somebody else asks"),
+    }
+}
+
+pub fn begin(store: &Store, key: &KeyBuf) -> (Writer, Filling) {
+    to_ask(store, key, &nothing())
+        .begin(head(None), &VaryNames::default(), &nothing())
+        .unwrap()
+}
+
+/// Brings an answer into the store.
+pub fn put(store: &Store, key: &KeyBuf, body: &[u8]) -> Option<Arc<Object>> {
+    put_with(
+        store,
+        key,
+        head(Some(body.len() as u64)),
+        "",
+        &nothing(),
+        body,
+    )
+}
+
+pub fn put_with(
+    store: &Store,
+    key: &KeyBuf,
+    head: Head,
+    names: &str,
+    asked: &Fields,
+    body: &[u8],
+) -> Option<Arc<Object>> {
+    let begun = to_ask(store, key, asked).begin(head, &vary(names), asked);
+    let (mut writer, _) = begun.ok()?;
+    writer.push(body);
+    writer.finish().unwrap()
+}
+
+/// What is held for a request without fields.
+pub fn held(store: &Store, key: &KeyBuf) -> Option<Arc<Object>> {
+    held_for(store, key, &nothing())
+}
+
+pub fn held_for(store: &Store, key: &KeyBuf, asked: &Fields) -> Option<Arc<Object>> {
+    match store.look_up(key, asked, NOW) {
+        Found::Held(object) => Some(object),
+        _ => None,
+    }
+}
+
+pub fn body(object: &Object) -> &[u8] {
+    match &object.body {
+        Body::Memory(bytes) => bytes,
+        Body::Disk(_) => panic!("it lies on disk"),
+    }
+}
+
+/// Reads what is there.
+pub fn read_now(reader: &mut Reader) -> Result<(Vec<u8>, Ended), Broken> {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut bytes = Vec::new();
+    loop {
+        match reader.poll_chunk(&mut cx) {
+            Poll::Ready(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+            Poll::Ready(Ok(None)) => return Ok((bytes, Ended::Yes)),
+            Poll::Ready(Err(broken)) if bytes.is_empty() => return Err(broken),
+            Poll::Ready(Err(_)) | Poll::Pending => return Ok((bytes, Ended::No)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Yes,
+    No,
+}
+
+/// Counts how often it was woken.
+#[derive(Debug, Default)]
+pub struct Bell(AtomicUsize);
+
+impl Bell {
+    pub fn rung(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Wakes a thread that runs a future.
+struct Thread(std::thread::Thread);
+
+impl Wake for Thread {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a poll function to its end on this thread, which sleeps until it is woken.
+pub fn wait_for<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let waker = Waker::from(Arc::new(Thread(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        match poll(&mut cx) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Numbers that are the same for the same seed (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Seeded(pub u64);
+
+impl Seeded {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
