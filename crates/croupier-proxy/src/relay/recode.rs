@@ -28,7 +28,7 @@ const ROUNDS_MAX: usize = 64;
 
 /// The coder of one body, with what it has made and nobody has taken.
 #[derive(Debug)]
-pub(crate) struct Recoder {
+pub(crate) struct Recode {
     coder: Coder,
     room: Vec<u8>,
     start: usize,
@@ -53,7 +53,7 @@ enum State {
     Ended,
 }
 
-impl Recoder {
+impl Recode {
     /// Encodes a body. `room` is a write buffer, lent by the worker's `Buffers`.
     pub(crate) fn encoding(encoder: Encoder, room: Vec<u8>) -> Self {
         Self::new(Coder::Encoder(encoder), room)
@@ -146,7 +146,7 @@ impl Recoder {
 
 /// A body as it is after coding.
 pub(crate) struct Recoded<'a, S> {
-    recode: &'a mut Recoder,
+    recode: &'a mut Recode,
     from: &'a mut S,
 }
 
@@ -235,7 +235,7 @@ mod tests {
     use croupier_net::{NetError, side::Source};
     use proptest::prelude::*;
 
-    use super::{ROOM_BYTES, Recoder, TURN_BYTES};
+    use super::{ROOM_BYTES, Recode, TURN_BYTES};
     use crate::relay::tests::{From, Give};
 
     #[derive(Default)]
@@ -247,20 +247,20 @@ mod tests {
         }
     }
 
-    fn encoding(coding: Coding) -> Recoder {
+    fn encoding(coding: Coding) -> Recode {
         let encoder = Encoder::new(coding, Level::Fast, None).expect("memory");
-        Recoder::encoding(encoder, Vec::new())
+        Recode::encoding(encoder, Vec::new())
     }
 
-    fn decoding(coding: Coding) -> Recoder {
+    fn decoding(coding: Coding) -> Recode {
         let decoder = Decoder::new(coding, Limits::default()).expect("memory");
-        Recoder::decoding(decoder, Vec::new())
+        Recode::decoding(decoder, Vec::new())
     }
 
     /// Reads in pieces of up to `piece` until the end, a failure, or a wait of the source; a yield
     /// of the coder is none.
     fn read(
-        recode: &mut Recoder,
+        recode: &mut Recode,
         from: &mut From,
         piece: usize,
         out: &mut Vec<u8>,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     /// Reads to the end, over all waits.
-    fn read_all(recode: &mut Recoder, from: &mut From, piece: usize) -> Result<Vec<u8>, NetError> {
+    fn read_all(recode: &mut Recode, from: &mut From, piece: usize) -> Result<Vec<u8>, NetError> {
         let mut out = Vec::new();
         loop {
             match read(recode, from, piece, &mut out) {
