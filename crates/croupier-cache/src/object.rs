@@ -69,7 +69,7 @@ impl Body {
 impl Object {
     /// What an object in memory costs beside the bytes of its key, its lines and its body: itself,
     /// the counts of its `Arc` and of its body's, its place in the index with what such a table
-    /// keeps in reserve after it has doubled. `tests/store_weight.rs` measures it.
+    /// keeps in reserve after it has doubled. `tests/store/weight.rs` measures it.
     pub const OVERHEAD: u64 = 232;
 
     /// An object that nobody has been given yet.

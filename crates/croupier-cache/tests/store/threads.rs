@@ -1,9 +1,5 @@
 //! The store under several threads: nobody is forgotten, nobody gets another's bytes.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
-mod store_kit;
-
 use std::{
     sync::{
         Barrier,
@@ -13,7 +9,8 @@ use std::{
 };
 
 use croupier_cache::store::{Claim, Found, Reader, Store, Writer};
-use store_kit::*;
+
+use super::kit::*;
 
 fn read_all(mut reader: Reader) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -1,12 +1,5 @@
 //! What the stories of the store share.
 
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each story uses some of it"
-)]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
 use std::{
     sync::{
         Arc,
@@ -23,14 +16,14 @@ use croupier_cache::{
 use croupier_http::Fields;
 
 /// The moment of all stories.
-pub const NOW: u64 = 1_700_000_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000_000;
 
 /// A store of so many bytes.
-pub fn store(memory: u64) -> Store {
+pub(crate) fn store(memory: u64) -> Store {
     store_of(memory, 64 << 20)
 }
 
-pub fn store_of(memory: u64, max_object: u64) -> Store {
+pub(crate) fn store_of(memory: u64, max_object: u64) -> Store {
     Store::new(Settings {
         name: "edge".into(),
         memory,
@@ -38,17 +31,17 @@ pub fn store_of(memory: u64, max_object: u64) -> Store {
     })
 }
 
-pub fn key(path: &str) -> KeyBuf {
+pub(crate) fn key(path: &str) -> KeyBuf {
     key_at("a.test", path)
 }
 
-pub fn key_at(host: &str, path: &str) -> KeyBuf {
+pub(crate) fn key_at(host: &str, path: &str) -> KeyBuf {
     let mut key = KeyBuf::new();
     key.begin("https", host, path, None::<&str>);
     key
 }
 
-pub fn fields(lines: &[(&str, &str)]) -> Fields {
+pub(crate) fn fields(lines: &[(&str, &str)]) -> Fields {
     let mut fields = Fields::new();
     for (name, value) in lines {
         fields.push(name.as_bytes(), value.as_bytes());
@@ -56,16 +49,16 @@ pub fn fields(lines: &[(&str, &str)]) -> Fields {
     fields
 }
 
-pub fn nothing() -> Fields {
+pub(crate) fn nothing() -> Fields {
     Fields::new()
 }
 
-pub fn vary(names: &str) -> VaryNames {
+pub(crate) fn vary(names: &str) -> VaryNames {
     VaryNames::from_bytes(names.as_bytes())
 }
 
 /// Terms that are fresh for a minute.
-pub fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     Terms {
         received_ms: NOW,
         lifetime: 60,
@@ -73,7 +66,7 @@ pub fn terms() -> Terms {
     }
 }
 
-pub fn head(length: Option<u64>) -> Head {
+pub(crate) fn head(length: Option<u64>) -> Head {
     Head {
         status: 200,
         lines: Box::from(&b"content-type: text/plain\r\n"[..]),
@@ -83,13 +76,13 @@ pub fn head(length: Option<u64>) -> Head {
     }
 }
 
-pub fn tagged(tags: &[&str]) -> Head {
+pub(crate) fn tagged(tags: &[&str]) -> Head {
     let tags = tags.iter().map(|tag| Box::from(tag.as_bytes())).collect();
     Head { tags, ..head(None) }
 }
 
 /// The claim of somebody who is to ask.
-pub fn to_ask(store: &Store, key: &KeyBuf, asked: &Fields) -> Fill {
+pub(crate) fn to_ask(store: &Store, key: &KeyBuf, asked: &Fields) -> Fill {
     let _ = store.look_up(key, asked, NOW);
     match store.claim(key, asked) {
         Claim::Fill(fill) => fill,
@@ -97,14 +90,14 @@ pub fn to_ask(store: &Store, key: &KeyBuf, asked: &Fields) -> Fill {
     }
 }
 
-pub fn begin(store: &Store, key: &KeyBuf) -> (Writer, Filling) {
+pub(crate) fn begin(store: &Store, key: &KeyBuf) -> (Writer, Filling) {
     to_ask(store, key, &nothing())
         .begin(head(None), &VaryNames::default(), &nothing())
         .unwrap()
 }
 
 /// Brings an answer into the store.
-pub fn put(store: &Store, key: &KeyBuf, body: &[u8]) -> Option<Arc<Object>> {
+pub(crate) fn put(store: &Store, key: &KeyBuf, body: &[u8]) -> Option<Arc<Object>> {
     put_with(
         store,
         key,
@@ -115,7 +108,7 @@ pub fn put(store: &Store, key: &KeyBuf, body: &[u8]) -> Option<Arc<Object>> {
     )
 }
 
-pub fn put_with(
+pub(crate) fn put_with(
     store: &Store,
     key: &KeyBuf,
     head: Head,
@@ -130,18 +123,18 @@ pub fn put_with(
 }
 
 /// What is held for a request without fields.
-pub fn held(store: &Store, key: &KeyBuf) -> Option<Arc<Object>> {
+pub(crate) fn held(store: &Store, key: &KeyBuf) -> Option<Arc<Object>> {
     held_for(store, key, &nothing())
 }
 
-pub fn held_for(store: &Store, key: &KeyBuf, asked: &Fields) -> Option<Arc<Object>> {
+pub(crate) fn held_for(store: &Store, key: &KeyBuf, asked: &Fields) -> Option<Arc<Object>> {
     match store.look_up(key, asked, NOW) {
         Found::Held(object) => Some(object),
         _ => None,
     }
 }
 
-pub fn body(object: &Object) -> &[u8] {
+pub(crate) fn body(object: &Object) -> &[u8] {
     match &object.body {
         Body::Memory(bytes) => bytes,
         Body::Disk(_) => panic!("it lies on disk"),
@@ -149,7 +142,7 @@ pub fn body(object: &Object) -> &[u8] {
 }
 
 /// Reads what is there.
-pub fn read_now(reader: &mut Reader) -> Result<(Vec<u8>, Ended), Broken> {
+pub(crate) fn read_now(reader: &mut Reader) -> Result<(Vec<u8>, Ended), Broken> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut bytes = Vec::new();
     loop {
@@ -163,17 +156,17 @@ pub fn read_now(reader: &mut Reader) -> Result<(Vec<u8>, Ended), Broken> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     Yes,
     No,
 }
 
 /// Counts how often it was woken.
 #[derive(Debug, Default)]
-pub struct Bell(AtomicUsize);
+pub(crate) struct Bell(AtomicUsize);
 
 impl Bell {
-    pub fn rung(&self) -> usize {
+    pub(crate) fn rung(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
@@ -194,7 +187,7 @@ impl Wake for Thread {
 }
 
 /// Runs a poll function to its end on this thread, which sleeps until it is woken.
-pub fn wait_for<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+pub(crate) fn wait_for<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let waker = Waker::from(Arc::new(Thread(std::thread::current())));
     let mut cx = Context::from_waker(&waker);
     loop {
@@ -207,10 +200,10 @@ pub fn wait_for<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
 
 /// Numbers that are the same for the same seed (splitmix64).
 #[derive(Clone, Debug)]
-pub struct Seeded(pub u64);
+pub(crate) struct Seeded(pub(crate) u64);
 
 impl Seeded {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -218,7 +211,7 @@ impl Seeded {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }

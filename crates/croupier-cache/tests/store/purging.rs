@@ -1,16 +1,13 @@
 //! What is taken out before its time: exactly what is meant, and what is on its way as well.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
-mod store_kit;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use croupier_cache::{
     Rules,
     store::{Claim, Found, How, KeyBuf, Purged, Which},
 };
-use store_kit::*;
+
+use super::kit::*;
 
 fn of(key: &KeyBuf) -> Which {
     Which::Key(key.as_bytes().into())
@@ -155,6 +152,28 @@ fn a_key_is_purged_with_all_its_variants_and_slices() {
         assert_eq!(slice.is_none(), how == How::Hard);
         assert!(held(&store, &self::key("/ab")).unwrap().is_current(NOW));
     }
+}
+
+#[test]
+fn the_key_of_one_variant_purges_it_alone() {
+    let store = store(1 << 20);
+    let key = key("/a");
+    let (br, gzip) = (
+        fields(&[("Accept-Encoding", "br")]),
+        fields(&[("Accept-Encoding", "gzip")]),
+    );
+    for asked in [&br, &gzip] {
+        put_with(&store, &key, head(None), "accept-encoding", asked, b"x").unwrap();
+    }
+    let object = held_for(&store, &key, &br).unwrap();
+    let fill = to_ask(&store, &key, &br);
+    let which = Which::Key(object.key.clone());
+    assert_eq!(store.purge(&which, How::Hard).objects, 1);
+    assert!(held_for(&store, &key, &br).is_none() && held_for(&store, &key, &gzip).is_some());
+    let (writer, _) = fill
+        .begin(head(None), &vary("accept-encoding"), &br)
+        .unwrap();
+    assert!(!writer.is_keeping());
 }
 
 #[test]
