@@ -26,7 +26,7 @@ pub enum Which {
     /// All.
     All,
     /// What has this key: of a primary key all variants and slices, of a variant's key it alone.
-    /// Found without a search.
+    /// Found without a search; slices as long as they are in memory.
     Key(Box<[u8]>),
     /// Keys that begin so, as [`super::KeyBuf`] wrote it: a target whatever its further parts, or a
     /// scheme, an authority and the beginning of a path.

@@ -1,17 +1,22 @@
 //! What the stories of the store share.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use croupier_cache::{
     Body, Object, Terms,
+    disk::{self, Disk, OpenError},
     rules::VaryNames,
-    store::{Broken, Claim, Fill, Filling, Found, Head, KeyBuf, Reader, Settings, Store, Writer},
+    store::{
+        Broken, Brought, Claim, Fill, Filling, Found, Head, KeyBuf, Reader, Settings, Store, Writer,
+    },
 };
 use croupier_http::Fields;
 
@@ -214,4 +219,72 @@ impl Seeded {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+}
+
+/// Longer than anything here takes on a machine that is busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory that goes with this.
+pub(crate) struct Dir(PathBuf);
+
+impl Dir {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("croupier-store-{}-{number}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    pub(crate) fn open(&self) -> Arc<Disk> {
+        let settings = disk::Settings::new(self.0.clone(), 64 << 20);
+        // Whoever swept it last may be about to let it go.
+        loop {
+            match Disk::open(&settings) {
+                Ok(disk) => return Arc::new(disk),
+                Err(OpenError::InUse { .. }) => std::thread::yield_now(),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A store that knows only what is on disk.
+pub(crate) fn forgetful(disk: &Arc<Disk>) -> Store {
+    store_over(disk, 32 << 20)
+}
+
+pub(crate) fn store_over(disk: &Arc<Disk>, memory: u64) -> Store {
+    let settings = Settings {
+        name: "edge".into(),
+        memory,
+        max_object: 64 << 20,
+    };
+    Store::with_disk(settings, Some(Arc::clone(disk)))
+}
+
+pub(crate) fn flushed(disk: &Disk) {
+    disk.flush().wait(PATIENCE).unwrap();
+}
+
+/// What a request gets without asking an origin.
+pub(crate) fn found(store: &Store, key: &KeyBuf, asked: &Fields) -> Option<Arc<Object>> {
+    for _ in 0..4 {
+        match store.look_up(key, asked, NOW) {
+            Found::Held(object) => return Some(object),
+            Found::OnDisk(mut reading) => match wait_for(|cx| reading.poll(cx)) {
+                Brought::Object(object) => return Some(object),
+                Brought::Again => {}
+                Brought::Nothing => return None,
+            },
+            Found::Nothing => return None,
+            Found::Filling(_) | Found::Pass => return None,
+        }
+    }
+    panic!("it looks again and again");
 }

@@ -1,6 +1,7 @@
 //! The store as its callers see it. One story a test; each module is a room of stories.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
+mod below;
 mod bodies;
 mod collapsing;
 mod kit;

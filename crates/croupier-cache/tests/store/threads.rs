@@ -54,6 +54,7 @@ fn ask(store: &Store, path: u64, seeded: &mut Seeded, fetches: &AtomicU64) -> Op
             Found::Filling(filling) => return read_all(filling.reader()),
             Found::Pass => return Some(answer(path, len)),
             Found::Nothing => {}
+            found @ Found::OnDisk(_) => panic!("{found:?}"),
         }
         match store.claim(&key, &nothing()) {
             Claim::Wait(mut waiting) => wait_for(|cx| waiting.poll(cx)),
@@ -135,6 +136,7 @@ fn of_many_threads_that_ask_at_once_one_fetches() {
                             }
                             Found::Pass => panic!("it is for keeping"),
                             Found::Nothing => {}
+                            found @ Found::OnDisk(_) => panic!("{found:?}"),
                         }
                         match store.claim(&key, &nothing()) {
                             Claim::Wait(mut waiting) => wait_for(|cx| waiting.poll(cx)),
