@@ -9,11 +9,13 @@
 //! - [`key`]: what answers are looked up by. [`variants`]: which of a key's answers a request gets.
 //! - [`memory`]: the index, and who stays in it. [`tags`]: who is purged together.
 //! - [`wait`], [`fill`], [`filling`], [`writer`]: many ask, one fetches, all read.
+//! - `forms`: what was made of a body in the background comes to it.
 //! - [`purge`]: taken out before its time. [`list`], [`counters`]: what people are told.
 
 pub mod counters;
 mod fill;
 mod filling;
+mod forms;
 pub mod key;
 pub mod list;
 mod memory;

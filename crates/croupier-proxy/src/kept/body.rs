@@ -21,6 +21,8 @@ pub(crate) enum KeptBody {
         at: usize,
         end: usize,
     },
+    /// All of another form of an object in memory.
+    Form { bytes: Arc<[u8]>, at: usize },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
     /// Several parts of an object, with what stands between them.
@@ -157,6 +159,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
+            Self::Form { bytes, at } => Poll::Ready(Ok(bytes.len() - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
@@ -166,6 +169,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
+            Self::Form { bytes, at } => &bytes[*at..],
             Self::Arriving(arriving) => &arriving.chunk,
             Self::Parts(parts) => parts.data(),
         }
@@ -174,7 +178,7 @@ impl Source for KeptBody {
     fn consume(&mut self, count: usize) {
         match self {
             Self::Nothing => {}
-            Self::Memory { at, .. } => *at += count,
+            Self::Memory { at, .. } | Self::Form { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
             Self::Parts(parts) => parts.consume(count),
         }

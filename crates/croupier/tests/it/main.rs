@@ -4,6 +4,7 @@
 
 mod crowd;
 mod prelude;
+mod scripts;
 mod verdict;
 
 mod first_light;
@@ -18,6 +19,7 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod compress_once;
 mod interim;
 mod limits;
 mod sockets;
