@@ -2,6 +2,7 @@
 //! then on.
 
 use std::{
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -18,17 +19,14 @@ use crate::{
 };
 
 /// A proxy that keeps and compresses what one server says.
-pub(crate) struct Press {
-    pub(crate) proxy: Proxy,
+struct Press {
+    proxy: Proxy,
     asked: Arc<AtomicUsize>,
     _origin: Origin,
 }
 
 impl Press {
-    pub(crate) fn open(
-        compress: &str,
-        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    fn open(compress: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let origin = Origin::start(move |request| {
@@ -48,11 +46,11 @@ impl Press {
         }
     }
 
-    pub(crate) fn asked(&self) -> usize {
+    fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
+    fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         self.request("GET", path, headers)
     }
 
@@ -64,7 +62,7 @@ impl Press {
 
     /// Asks until the answer is as wanted.
     #[track_caller]
-    pub(crate) fn get_until(
+    fn get_until(
         &self,
         path: &str,
         headers: &[(&str, &str)],
@@ -83,7 +81,7 @@ impl Press {
     }
 
     /// Somebody else's program decodes it; None skips the story.
-    pub(crate) fn decoded(&self, response: &Response, program: &[&str]) -> Option<Vec<u8>> {
+    fn decoded(&self, response: &Response, program: &[&str]) -> Option<Vec<u8>> {
         let program_path = tools::need(program[0])?;
         let folder = self.proxy.directory();
         std::fs::write(folder.join("coded"), &response.body).unwrap();
@@ -236,15 +234,13 @@ fn without_it_every_answer_is_encoded_anew() {
 }
 
 /// The value of `Available-Dictionary` for a text; None skips the story.
-fn available(press: &Press, text: &str) -> Option<String> {
+pub(crate) fn available(folder: &Path, text: &str) -> Option<String> {
     let openssl = tools::need("openssl")?;
-    std::fs::write(press.proxy.directory().join("old"), text).unwrap();
+    std::fs::write(folder.join("old"), text).unwrap();
     let openssl = openssl.display();
     let line = format!("{openssl} dgst -sha256 -binary old | {openssl} base64");
     let mut command = Command::new("sh");
-    command
-        .current_dir(press.proxy.directory())
-        .args(["-c", &line]);
+    command.current_dir(folder).args(["-c", &line]);
     let exit = tools::run(&mut command, A_WHILE);
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     Some(format!(":{}:", exit.stdout.trim()))
@@ -259,7 +255,7 @@ fn a_new_version_costs_what_has_changed() {
         let at = usize::from(request.path() == "/app.2.js");
         reply(&said[at]).header("Vary", "Origin")
     });
-    let Some(available) = available(&press, &old) else {
+    let Some(available) = available(press.proxy.directory(), &old) else {
         return;
     };
     // Given twice, it is remembered.
@@ -306,7 +302,7 @@ fn an_old_version_is_a_dictionary_after_it_was_replaced() {
     let press = Press::open(", dictionary = true", move |_| {
         reply(&said[now.load(Ordering::SeqCst)])
     });
-    let Some(available) = available(&press, &old) else {
+    let Some(available) = available(press.proxy.directory(), &old) else {
         return;
     };
     let accept = ("Accept-Encoding", "br, dcz");

@@ -61,6 +61,7 @@ mod sticky;
 
 mod real_browser;
 mod real_curl;
+mod real_dictionary;
 mod real_grpc;
 mod real_nghttp;
 mod real_tools;
