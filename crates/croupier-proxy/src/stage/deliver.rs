@@ -317,14 +317,23 @@ fn length_may_be_declared(status: u16) -> bool {
 }
 
 /// The coder that the answer's body goes through, if it does.
-fn recode(x: &Exchange, body: BodyLen) -> Option<Recode> {
+fn recode(x: &mut Exchange, body: BodyLen) -> Option<Recode> {
+    let made = coder(x, body);
+    // Without memory for a coder the body goes as it is, and its head says so.
+    let is_coded = matches!(x.recoding, Recoding::Encode(_) | Recoding::Decode(_));
+    if made.is_none() && is_coded && body != BodyLen::None {
+        x.recoding = Recoding::Nothing;
+    }
+    made
+}
+
+fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     let length = match body {
         BodyLen::None => return None,
         BodyLen::Length(length) => Some(length),
         BodyLen::Chunked | BodyLen::UntilClose => None,
     };
     let room = || x.worker.local.buffers.lend_output();
-    // Without memory for a coder nothing could be sent either: the body ends as a fault.
     match x.recoding {
         Recoding::Nothing | Recoding::Chosen | Recoding::Made(_) => None,
         Recoding::Encode(coding) => {
