@@ -291,8 +291,9 @@ impl More {
     fn weight(&self) -> u64 {
         match self {
             Self::Known(known) => {
-                let tag = |tag: &Box<[u8]>| crate::store::tags::WEIGHT + 2 * tag.len() as u64;
-                known.tags.iter().map(tag).sum::<u64>() + known.forms.weight()
+                let lens = known.tags.iter().map(|tag| tag.len() as u64);
+                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
+                tags + known.forms.weight()
             }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
