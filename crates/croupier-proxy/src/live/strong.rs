@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -191,14 +192,35 @@ impl Work {
 
 /// The thread's life.
 fn work(desk: &Desk, shelf: &Shelf) {
-    // Of this thread alone, on Linux. Where it is refused, the rests are all the modesty there is.
-    let _ = rustix::process::setpriority_process(None, 19);
+    step_back();
     while let Some(job) = desk.next() {
         let began = Instant::now();
         let cpu = job.cpu;
-        make(&job, shelf);
+        // A panic of a library is a bug, and told of where panics are; others go on.
+        if catch_unwind(AssertUnwindSafe(|| make(&job, shelf))).is_err() {
+            give_up(&job);
+        }
         drop(job);
         desk.rest(rest_after(began.elapsed(), cpu));
+    }
+}
+
+/// The worker that asked first has this thread pinned beside itself: it goes where the main thread
+/// may, whose number is the process's. The priority is of this thread alone, on Linux. Where either
+/// is refused, the rests are all the modesty there is.
+fn step_back() {
+    let main = rustix::process::getpid();
+    if let Ok(set) = rustix::thread::sched_getaffinity(Some(main)) {
+        let _ = rustix::thread::sched_setaffinity(None, &set);
+    }
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
+/// It is not tried again.
+fn give_up(job: &Job) {
+    if let (Some(made), Some(body)) = (job.work.made(), job.store.body(&job.key)) {
+        job.store
+            .keep_form(&job.key, &body, &Form { made, bytes: None });
     }
 }
 
@@ -238,7 +260,42 @@ fn make(job: &Job, shelf: &Shelf) {
 
 #[cfg(test)]
 mod tests {
+    use croupier_cache::store::Settings;
+
     use super::*;
+
+    fn job(store: &Arc<Store>, key: usize, work: Work) -> Job {
+        Job {
+            store: Arc::clone(store),
+            key: key.to_be_bytes().into(),
+            work,
+            cpu: Percent::whole(10),
+        }
+    }
+
+    #[test]
+    fn a_job_is_asked_for_once_and_the_queue_has_an_end() {
+        let store = Arc::new(Store::new(Settings {
+            name: "edge".into(),
+            memory: 1 << 20,
+            max_object: 1 << 20,
+        }));
+        let strong = Strong::default();
+        // Nobody works: what is asked for stays.
+        strong.desk.jobs().hand = Hand::Begun;
+        for key in 0..JOBS_MAX {
+            for _ in 0..3 {
+                assert!(strong.ask(job(&store, key, Work::Encode(Coding::Gzip))));
+            }
+            assert_eq!(strong.desk.jobs().waiting.len(), key + 1);
+        }
+        let other = || job(&store, 0, Work::Encode(Coding::Brotli));
+        assert!(!strong.ask(other()), "there is no room");
+        let first = strong.desk.next().unwrap();
+        assert!(strong.ask(other()));
+        assert!(strong.ask(first), "it is being made");
+        assert_eq!(strong.desk.jobs().waiting.len(), JOBS_MAX);
+    }
 
     #[test]
     fn rests_are_as_long_as_the_share_demands() {
