@@ -1,63 +1,15 @@
 //! What was made of a body in the background: it comes to the object that has it, outlasts a 304,
 //! is weighed, and goes with it.
 
-#![expect(clippy::unwrap_used, reason = "a story may fail")]
-
 use std::sync::Arc;
 
 use croupier_cache::{
-    Body, Object, Terms,
+    Body, Object,
     forms::{FORMS_MAX, Form, Made},
-    rules::VaryNames,
-    store::{Claim, Found, Head, How, KeyBuf, Settings, Store, Which},
+    store::{How, Store, Which},
 };
-use croupier_http::Fields;
 
-const NOW: u64 = 1_700_000_000_000;
-
-fn store() -> Store {
-    Store::new(Settings {
-        name: "edge".into(),
-        memory: 1 << 20,
-        max_object: 64 << 20,
-    })
-}
-
-fn key() -> KeyBuf {
-    let mut key = KeyBuf::new();
-    key.begin("https", "a.test", "/a", None::<&str>);
-    key
-}
-
-fn put(store: &Store, body: &[u8]) -> Arc<Object> {
-    let (key, asked) = (key(), Fields::new());
-    let _ = store.look_up(&key, &asked, NOW);
-    let Claim::Fill(fill) = store.claim(&key, &asked) else {
-        unreachable!("nobody else asks");
-    };
-    let head = Head {
-        status: 200,
-        lines: Box::from(&b"content-type: text/plain\r\n"[..]),
-        terms: Terms {
-            received_ms: NOW,
-            lifetime: 60,
-            ..Terms::default()
-        },
-        length: None,
-        tags: Box::default(),
-    };
-    let begun = fill.begin(head, &VaryNames::default(), &asked);
-    let mut writer = begun.unwrap().0;
-    writer.push(body);
-    writer.finish().unwrap().unwrap()
-}
-
-fn held(store: &Store) -> Arc<Object> {
-    match store.look_up(&key(), &Fields::new(), NOW) {
-        Found::Held(object) => object,
-        other => unreachable!("{other:?}"),
-    }
-}
+use crate::kit::*;
 
 const GZIP: Made = Made {
     coding: "gzip",
@@ -82,12 +34,13 @@ fn given(object: &Object, made: &Made) -> Option<Vec<u8>> {
 
 #[test]
 fn a_form_is_given_from_then_on_and_weighed() {
-    let store = store();
-    let object = put(&store, b"a long body");
+    let store = store(1 << 20);
+    let key = key("/a");
+    let object = put(&store, &key, b"a long body").unwrap();
     let before = store.used().0;
     let body = taken(&store, &object);
     assert!(store.keep_form(&object.key, &body, &form(GZIP, b"short")));
-    let with = held(&store);
+    let with = held(&store, &key).unwrap();
     assert_eq!(given(&with, &GZIP).unwrap(), b"short");
     assert_eq!(with.lines().count(), object.lines().count());
     assert!(store.used().0 >= before + 5);
@@ -100,20 +53,23 @@ fn a_form_is_given_from_then_on_and_weighed() {
 
 #[test]
 fn a_304_keeps_it_and_a_soft_purge_too_but_another_body_has_none() {
-    let store = store();
-    let object = put(&store, b"a long body");
+    let store = store(1 << 20);
+    let key = key("/a");
+    let object = put(&store, &key, b"a long body").unwrap();
     let body = taken(&store, &object);
     // The answer was asked about again while somebody was at work.
     let _ = store.refresh(&object, object.lines.clone(), object.terms);
     assert!(store.keep_form(&object.key, &body, &form(GZIP, b"short")));
-    let with = held(&store);
+    let with = held(&store, &key).unwrap();
     let fresh = store.refresh(&with, with.lines.clone(), with.terms);
     assert!(given(&fresh, &GZIP).is_some());
     store.purge(&Which::Key(object.key.clone()), How::Soft);
-    let stale = held(&store);
+    let stale = held(&store, &key).unwrap();
     assert!(given(&stale, &GZIP).is_some());
 
-    let other = put(&store, b"another body");
+    let (mut writer, _) = begin(&store, &key);
+    writer.push(b"another body");
+    let other = writer.finish().unwrap().unwrap();
     assert!(given(&other, &GZIP).is_none());
     assert!(
         !store.keep_form(&object.key, &body, &form(GZIP, b"late")),
@@ -126,19 +82,21 @@ fn a_304_keeps_it_and_a_soft_purge_too_but_another_body_has_none() {
 
 #[test]
 fn what_would_drive_its_object_out_is_of_no_use() {
-    let store = store();
-    let object = put(&store, &[1; 60_000]);
+    let store = store(1 << 20);
+    let key = key("/a");
+    let object = put(&store, &key, &[1; 60_000]).unwrap();
     let body = taken(&store, &object);
     assert!(store.keep_form(&object.key, &body, &form(GZIP, &[2; 50_000])));
-    let with = held(&store);
+    let with = held(&store, &key).unwrap();
     assert!(with.form(&GZIP).is_some_and(|form| form.bytes.is_none()));
     assert!(matches!(&with.body, Body::Memory(bytes) if bytes.len() == 60_000));
 }
 
 #[test]
 fn forms_are_bounded_and_so_is_asking_for_them() {
-    let store = store();
-    let object = put(&store, b"a long body");
+    let store = store(1 << 20);
+    let key = key("/a");
+    let object = put(&store, &key, b"a long body").unwrap();
     let body = taken(&store, &object);
     for number in 0..=FORMS_MAX {
         let made = Made {
@@ -148,7 +106,7 @@ fn forms_are_bounded_and_so_is_asking_for_them() {
         let is_kept = store.keep_form(&object.key, &body, &form(made, b"x"));
         assert_eq!(is_kept, number < FORMS_MAX);
     }
-    let full = held(&store);
+    let full = held(&store, &key).unwrap();
     assert!(!full.may_have_more_forms());
     assert!(full.asks(1) && !full.asks(1) && full.asks(2));
     let fresh = store.refresh(&full, full.lines.clone(), full.terms);
