@@ -4,13 +4,14 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU8, AtomicU32, Ordering},
     },
 };
 
 use croupier_http::Fields;
 
 use crate::{
+    forms::{Form, Forms, Made},
     store::{counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
@@ -29,6 +30,8 @@ pub struct Object {
     pub terms: Terms,
     /// How often it was given.
     hits: AtomicU32,
+    /// What was asked of whoever works in the background, a bit each: see [`Object::asks`].
+    asked: AtomicU8,
     /// Who counts what is done with it; none before a store has it.
     site: Option<Arc<Site>>,
     /// What few objects have.
@@ -49,11 +52,18 @@ pub type Tags = Box<[Box<[u8]>]>;
 
 /// What few objects have.
 enum More {
-    Tags(Tags),
+    Known(Known),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
     Pass(u64),
+}
+
+/// What is known of an answer beside what came.
+#[derive(Debug, Default)]
+struct Known {
+    tags: Tags,
+    forms: Forms,
 }
 
 impl Body {
@@ -83,6 +93,7 @@ impl Object {
             body,
             terms,
             hits: AtomicU32::new(0),
+            asked: AtomicU8::new(0),
             site: None,
             more: None,
         }
@@ -90,8 +101,14 @@ impl Object {
 
     /// The same with tags.
     #[must_use]
-    pub fn with_tags(mut self, tags: Tags) -> Self {
-        self.more = (!tags.is_empty()).then(|| Box::new(More::Tags(tags)));
+    pub fn with_tags(self, tags: Tags) -> Self {
+        let forms = self.forms().cloned().unwrap_or_default();
+        self.with_known(Known { tags, forms })
+    }
+
+    fn with_known(mut self, known: Known) -> Self {
+        let is_worth_it = !known.tags.is_empty() || !known.forms.is_empty();
+        self.more = is_worth_it.then(|| Box::new(More::Known(known)));
         self
     }
 
@@ -99,15 +116,46 @@ impl Object {
     #[must_use]
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
-            Some(More::Tags(tags)) => tags,
+            Some(More::Known(known)) => &known.tags,
             _ => &[],
         }
+    }
+
+    fn forms(&self) -> Option<&Forms> {
+        match self.more.as_deref() {
+            Some(More::Known(known)) => Some(&known.forms),
+            _ => None,
+        }
+    }
+
+    /// Its body in another form, once that was made or found to be of no use.
+    #[must_use]
+    pub fn form(&self, made: &Made) -> Option<&Form> {
+        self.forms()?.find(made)
+    }
+
+    /// Is there room for another?
+    #[must_use]
+    pub fn may_have_more_forms(&self) -> bool {
+        !self.forms().is_some_and(Forms::is_full)
+    }
+
+    /// The same answer with one more form of its body; None: it has too many, or has it.
+    pub(crate) fn with_form(&self, form: Form) -> Option<Self> {
+        let forms = match self.forms() {
+            Some(forms) => forms.with(form)?,
+            None => Forms::default().with(form)?,
+        };
+        Some(self.again(self.lines.clone(), self.terms, forms))
     }
 
     /// The same answer with another head: what a 304 makes of it.
     #[must_use]
     pub fn refreshed(&self, lines: Box<[u8]>, terms: Terms) -> Self {
-        let tags: Tags = self.tags().into();
+        self.again(lines, terms, self.forms().cloned().unwrap_or_default())
+    }
+
+    fn again(&self, lines: Box<[u8]>, terms: Terms, forms: Forms) -> Self {
         let mut object = Self::new(
             self.key.clone(),
             self.status,
@@ -116,8 +164,23 @@ impl Object {
             terms,
         );
         object.hits = AtomicU32::new(self.hits());
+        object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
-        object.with_tags(tags)
+        let tags: Tags = self.tags().into();
+        object.with_known(Known { tags, forms })
+    }
+
+    /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
+    /// whose meaning is the caller's.
+    #[must_use]
+    pub fn asks(&self, what: u8) -> bool {
+        let is_new = self.asked.load(Ordering::Relaxed) & what == 0;
+        is_new && self.asked.fetch_or(what, Ordering::Relaxed) & what == 0
+    }
+
+    /// Nobody had the time: it may be asked for again.
+    pub fn asks_again(&self, what: u8) {
+        self.asked.fetch_and(!what, Ordering::Relaxed);
     }
 
     /// The same answer, stale from now on.
@@ -239,10 +302,11 @@ impl fmt::Debug for Object {
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Tags(tags) => tags
-                .iter()
-                .map(|tag| crate::store::tags::WEIGHT + 2 * tag.len() as u64)
-                .sum(),
+            Self::Known(known) => {
+                let lens = known.tags.iter().map(|tag| tag.len() as u64);
+                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
+                tags + known.forms.weight()
+            }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }

@@ -10,6 +10,7 @@
 //! - [`key`]: what answers are looked up by. [`variants`]: which of a key's answers a request gets.
 //! - [`memory`]: the index, and who stays in it. [`tags`]: who is purged together.
 //! - [`wait`], [`fill`], [`filling`], [`writer`]: many ask, one fetches, all read.
+//! - `forms`: what was made of a body in the background comes to it.
 //! - [`below`], [`reading`]: the disk under it. [`sweep`]: purges there.
 //! - [`purge`]: taken out before its time. [`list`], [`counters`]: what people are told.
 
@@ -17,6 +18,7 @@ mod below;
 pub mod counters;
 mod fill;
 mod filling;
+mod forms;
 mod inner;
 pub mod key;
 pub mod list;

@@ -4,6 +4,7 @@
 mod below;
 mod bodies;
 mod collapsing;
+mod forms;
 mod kit;
 mod model;
 mod purging;

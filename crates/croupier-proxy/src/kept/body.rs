@@ -23,6 +23,8 @@ pub(crate) enum KeptBody {
         at: usize,
         end: usize,
     },
+    /// All of another form of an object in memory.
+    Form { bytes: Arc<[u8]>, at: usize },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
     /// A part of a file.
@@ -161,6 +163,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
+            Self::Form { bytes, at } => Poll::Ready(Ok(bytes.len() - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
             Self::Lying(lying) => lying.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
@@ -171,6 +174,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
+            Self::Form { bytes, at } => &bytes[*at..],
             Self::Arriving(arriving) => &arriving.chunk,
             Self::Lying(lying) => lying.data(),
             Self::Parts(parts) => parts.data(),
@@ -180,7 +184,7 @@ impl Source for KeptBody {
     fn consume(&mut self, count: usize) {
         match self {
             Self::Nothing => {}
-            Self::Memory { at, .. } => *at += count,
+            Self::Memory { at, .. } | Self::Form { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
             Self::Lying(lying) => lying.consume(count),
             Self::Parts(parts) => parts.consume(count),

@@ -117,7 +117,7 @@ async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     x.tally.status = kept.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let ended = match (&kept.body, &mut recode) {
-        (KeptBody::Nothing | KeptBody::Memory { .. }, None) => {
+        (KeptBody::Nothing | KeptBody::Memory { .. } | KeptBody::Form { .. }, None) => {
             let sent = conn.send_whole(kept.body.data(), x.times().client_send);
             sent.await.map_err(|error| send_fault(&error))
         }
@@ -349,7 +349,7 @@ fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     };
     let room = || x.worker.local.buffers.lend_output();
     match x.recoding {
-        Recoding::Nothing | Recoding::Chosen => None,
+        Recoding::Nothing | Recoding::Chosen | Recoding::Made(_) => None,
         Recoding::Encode(coding) => {
             let encoder = x.worker.coders.lend(coding, length).ok()?;
             Some(Recode::encoding(encoder, room()))

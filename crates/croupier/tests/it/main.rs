@@ -4,6 +4,7 @@
 
 mod crowd;
 mod prelude;
+mod scripts;
 mod verdict;
 
 mod first_light;
@@ -18,6 +19,7 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod compress_once;
 mod interim;
 mod limits;
 mod sockets;
@@ -59,6 +61,7 @@ mod sticky;
 
 mod real_browser;
 mod real_curl;
+mod real_dictionary;
 mod real_grpc;
 mod real_nghttp;
 mod real_tools;
