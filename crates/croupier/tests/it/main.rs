@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
 mod crowd;
+mod shelf;
 mod prelude;
 mod verdict;
 
@@ -18,6 +19,12 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod cache_attacks;
+mod cache_collapse;
+mod cache_fresh;
+mod cache_purge;
+mod cache_stale;
+mod compress;
 mod interim;
 mod limits;
 mod sockets;
