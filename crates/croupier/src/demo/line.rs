@@ -64,7 +64,8 @@ pub(super) fn format(dealt: &Dealt<'_>, suit: Option<&Suit>, paint: Paint) -> St
         width = 2 + title.chars().count();
         notes = format!("  {}", paint.sgr(suit.sgr, &title));
     }
-    if dealt.cache != "-" {
+    // Beside a fault it says nothing, and there is no room.
+    if dealt.cache != "-" && dealt.fault == "-" {
         let blanks = if suit.is_some() { " " } else { "  " };
         width += blanks.len() + dealt.cache.len();
         let color = if dealt.is_kept() { "36" } else { "2" };
