@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod code;
+mod compression;
 mod drill;
 mod floors;
 mod handshakes;
@@ -30,6 +31,7 @@ cargo xtask VERB
   ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
   tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
   bench      Croupier beside nginx, HAProxy and h2o; writes bench/results/ (see bench/README.md)
+  compression  how small real files get on their way, beside nginx and Caddy, and at what cost
   drill      servers die in every way; what clients of Croupier and its peers notice (see drills/)
   load       open-loop load: --rate R --connections C --seconds S URL
   syscalls   system calls per proxied request, under strace
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("compression") => compression::run(rest),
         Some("drill") => drill::run(rest),
         // A server of the drill, which is a process of its own.
         Some("origin") => drill::origin::run(rest),
