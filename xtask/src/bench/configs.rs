@@ -17,12 +17,14 @@ pub(super) enum Front {
     Tls,
     /// HTTP/1.1, plain, answered from the cache.
     Cached,
+    /// The same with little memory and a disk.
+    Disk,
 }
 
 impl Front {
     pub(super) fn scheme(self) -> &'static str {
         match self {
-            Self::Plain | Self::H2c | Self::Cached => "http",
+            Self::Plain | Self::H2c | Self::Cached | Self::Disk => "http",
             Self::Tls => "https",
         }
     }
@@ -43,7 +45,7 @@ impl Setting<'_> {
         self.identity.filter(|_| self.front == Front::Tls)
     }
 
-    pub(super) fn croupier(&self, metrics: u16) -> String {
+    pub(super) fn croupier(&self, metrics: u16, folder: &Path) -> String {
         let tls = self.shown().map_or_else(String::new, |identity| {
             format!(
                 "tls = {{ certificate = \"{}\", key = \"{}\" }}\n",
@@ -53,10 +55,19 @@ impl Setting<'_> {
         });
         let (store, cache) = match self.front {
             Front::Cached => (
-                "[cache.edge]\nmemory = \"256MiB\"\n\n",
+                "[cache.edge]\nmemory = \"256MiB\"\n\n".to_owned(),
                 "cache = { store = \"edge\", ttl = \"1h\" }\n",
             ),
-            _ => ("", ""),
+            // What is asked for is too large for this memory.
+            Front::Disk => (
+                format!(
+                    "[cache.edge]\nmemory = \"8MiB\"\n\
+                     disk = {{ path = \"{}/cache\", size = \"512MiB\" }}\n\n",
+                    folder.display()
+                ),
+                "cache = { store = \"edge\", ttl = \"1h\" }\n",
+            ),
+            _ => (String::new(), ""),
         };
         format!(
             "[server]\nlisten = [\"{}\"]\nworkers = {}\n\
@@ -73,6 +84,14 @@ impl Setting<'_> {
                 format!(
                     "\n    proxy_cache_path {}/cache keys_zone=edge:10m;\n    \
                      open_file_cache max=1000 inactive=1h;\n    sendfile on;\n    tcp_nopush on;",
+                    folder.display()
+                ),
+                "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
+            ),
+            Front::Disk => (
+                format!(
+                    "\n    proxy_cache_path {}/cache keys_zone=edge:10m max_size=512m;\n    \
+                     sendfile on;\n    tcp_nopush on;",
                     folder.display()
                 ),
                 "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
@@ -119,10 +138,9 @@ http {{
             origin = self.origin,
             address = self.address,
             // What is kept goes through a file.
-            temporary = if self.front == Front::Cached {
-                "1024m"
-            } else {
-                "0"
+            temporary = match self.front {
+                Front::Cached | Front::Disk => "1024m",
+                _ => "0",
             },
         )
     }
