@@ -83,7 +83,7 @@ impl Setting<'_> {
             Front::Cached => (
                 format!(
                     "\n    proxy_cache_path {}/cache keys_zone=edge:10m;\n    \
-                     open_file_cache max=1000 inactive=1h;\n    sendfile on;\n    tcp_nopush on;",
+                     open_file_cache max=1000 inactive=1h;\n    sendfile on;",
                     folder.display()
                 ),
                 "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
@@ -91,7 +91,7 @@ impl Setting<'_> {
             Front::Disk => (
                 format!(
                     "\n    proxy_cache_path {}/cache keys_zone=edge:10m max_size=512m;\n    \
-                     sendfile on;\n    tcp_nopush on;",
+                     sendfile on;",
                     folder.display()
                 ),
                 "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
@@ -114,6 +114,27 @@ impl Setting<'_> {
             (Front::H2c, _) => (" http2", String::new()),
             _ => ("", String::new()),
         };
+        // What is kept goes through a file.
+        let (temporary, locations): (_, &[_]) = match self.front {
+            // With it, 1 MiB costs a third less, and 64 KiB wait for the client's delayed
+            // acknowledgement at twice the cost.
+            Front::Cached | Front::Disk => (
+                "1024m",
+                &[("/", ""), ("= /1m", "\n            tcp_nopush on;")],
+            ),
+            _ => ("0", &[("/", "")]),
+        };
+        let location = |(path, words): &(&str, &str)| {
+            format!(
+                "location {path} {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_max_temp_file_size {temporary};{cache}{words}
+        }}"
+            )
+        };
+        let locations: Vec<String> = locations.iter().map(location).collect();
         format!(
             "{head}
 http {{
@@ -126,22 +147,13 @@ http {{
     }}
     server {{
         listen {address}{words} backlog=4096;{tls}
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_max_temp_file_size {temporary};{cache}
-        }}
+        {locations}
     }}
 }}
 ",
             origin = self.origin,
             address = self.address,
-            // What is kept goes through a file.
-            temporary = match self.front {
-                Front::Cached | Front::Disk => "1024m",
-                _ => "0",
-            },
+            locations = locations.join("\n        "),
         )
     }
 
