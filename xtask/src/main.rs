@@ -17,6 +17,7 @@ mod machine;
 mod process;
 mod relay;
 mod repository;
+mod stampede;
 mod syscalls;
 mod tidy;
 
@@ -31,8 +32,10 @@ cargo xtask VERB
   ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
   tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
   bench      Croupier beside nginx, HAProxy and h2o; writes bench/results/ (see bench/README.md)
-  compression  how small real files get on their way, beside nginx and Caddy, and at what cost
+  compression
+             how small real files get on their way, beside nginx and Caddy, and at what cost
   drill      servers die in every way; what clients of Croupier and its peers notice (see drills/)
+  stampede   a crowd asks caches for one answer at once: how much reaches the origin
   load       open-loop load: --rate R --connections C --seconds S URL
   syscalls   system calls per proxied request, under strace
 ";
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Some("load") => load::run(rest),
         Some("handshakes") => handshakes::run(rest), // started by `bench`
         Some("relay") => relay::run(rest),           // started by `bench`
+        Some("stampede") => stampede::run(rest),
         Some("syscalls") => syscalls::run(rest),
         Some("help" | "-h" | "--help") | None => {
             print!("{HELP}");
