@@ -10,6 +10,8 @@ use croupier_http::Fields;
 use croupier_net::{NetError, side::Source};
 use tokio::net::TcpStream;
 
+use super::lying::Lying;
+
 /// Where the bytes come from.
 #[derive(Debug)]
 pub(crate) enum KeptBody {
@@ -23,6 +25,8 @@ pub(crate) enum KeptBody {
     },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
+    /// A part of a file.
+    Lying(Box<Lying>),
     /// Several parts of an object, with what stands between them.
     Parts(Box<Parts>),
 }
@@ -158,6 +162,7 @@ impl Source for KeptBody {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
+            Self::Lying(lying) => lying.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
     }
@@ -167,6 +172,7 @@ impl Source for KeptBody {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
             Self::Arriving(arriving) => &arriving.chunk,
+            Self::Lying(lying) => lying.data(),
             Self::Parts(parts) => parts.data(),
         }
     }
@@ -176,6 +182,7 @@ impl Source for KeptBody {
             Self::Nothing => {}
             Self::Memory { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
+            Self::Lying(lying) => lying.consume(count),
             Self::Parts(parts) => parts.consume(count),
         }
     }
