@@ -1,8 +1,11 @@
 //! One answer that is kept: whole, unchangeable, shared by all who give it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use croupier_http::Fields;
@@ -13,7 +16,6 @@ use crate::{
 };
 
 /// A kept answer. What changes is a new object: a 304 makes one with another head and the same body.
-#[derive(Debug)]
 pub struct Object {
     /// All of what it was asked by, compared in full on a hit: see `store::key`.
     pub key: Box<[u8]>,
@@ -46,7 +48,6 @@ pub enum Body {
 pub type Tags = Box<[Box<[u8]>]>;
 
 /// What few objects have.
-#[derive(Debug)]
 enum More {
     Tags(Tags),
     /// It is no answer: it says which fields tell the variants of its key apart.
@@ -69,7 +70,7 @@ impl Body {
 impl Object {
     /// What an object in memory costs beside the bytes of its key, its lines and its body: itself,
     /// the counts of its `Arc` and of its body's, its place in the index with what such a table
-    /// keeps in reserve after it has doubled. `tests/store_weight.rs` measures it.
+    /// keeps in reserve after it has doubled. `tests/store/weight.rs` measures it.
     pub const OVERHEAD: u64 = 232;
 
     /// An object that nobody has been given yet.
@@ -221,6 +222,17 @@ impl Object {
 
     pub(crate) fn site(&self) -> Option<&Arc<Site>> {
         self.site.as_ref()
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("key", &String::from_utf8_lossy(&self.key))
+            .field("status", &self.status)
+            .field("length", &self.body.length())
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
     }
 }
 
