@@ -8,7 +8,8 @@ use std::sync::{
 use croupier_http::Fields;
 
 use crate::{
-    store::{counters::Site, variants::Variants},
+    parts::Partial,
+    store::{self, counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
 
@@ -49,6 +50,8 @@ pub type Tags = Box<[Box<[u8]>]>;
 #[derive(Debug)]
 enum More {
     Tags(Tags),
+    /// Only parts of it are held.
+    Parts(Partial, Tags),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
@@ -98,8 +101,24 @@ impl Object {
     #[must_use]
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
-            Some(More::Tags(tags)) => tags,
+            Some(More::Tags(tags) | More::Parts(_, tags)) => tags,
             _ => &[],
+        }
+    }
+
+    /// The same, of which only these parts are held.
+    #[must_use]
+    pub fn with_parts(mut self, partial: Partial, tags: Tags) -> Self {
+        self.more = Some(Box::new(More::Parts(partial, tags)));
+        self
+    }
+
+    /// What of it is held, unless that is all.
+    #[must_use]
+    pub fn partial(&self) -> Option<&Partial> {
+        match self.more.as_deref() {
+            Some(More::Parts(partial, _)) => Some(partial),
+            _ => None,
         }
     }
 
@@ -116,7 +135,10 @@ impl Object {
         );
         object.hits = AtomicU32::new(self.hits());
         object.site.clone_from(&self.site);
-        object.with_tags(tags)
+        match self.partial() {
+            Some(partial) => object.with_parts(partial.clone(), tags),
+            None => object.with_tags(tags),
+        }
     }
 
     /// The same answer, stale from now on.
@@ -227,14 +249,17 @@ impl Object {
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Tags(tags) => tags
-                .iter()
-                .map(|tag| crate::store::tags::WEIGHT + 2 * tag.len() as u64)
-                .sum(),
+            Self::Tags(tags) => of_tags(tags),
+            Self::Parts(partial, tags) => partial.weight() + of_tags(tags),
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }
     }
+}
+
+fn of_tags(tags: &Tags) -> u64 {
+    let weights = tags.iter().map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
+    weights.sum()
 }
 
 /// Writes a field line as objects keep it.
