@@ -258,7 +258,9 @@ impl More {
 }
 
 fn of_tags(tags: &Tags) -> u64 {
-    let weights = tags.iter().map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
+    let weights = tags
+        .iter()
+        .map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
     weights.sum()
 }
 

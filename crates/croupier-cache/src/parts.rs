@@ -165,13 +165,7 @@ pub(crate) fn join(held: Option<&Object>, part: Object) -> Option<Object> {
     }
     let lines = merge_lines(&part.lines, &held.lines).into_boxed_slice();
     let tags = part.tags().into();
-    let object = Object::new(
-        part.key,
-        part.status,
-        lines,
-        Body::Memory(body),
-        part.terms,
-    );
+    let object = Object::new(part.key, part.status, lines, Body::Memory(body), part.terms);
     Some(settled(object.with_parts(joined, tags)))
 }
 

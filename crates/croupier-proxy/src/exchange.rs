@@ -164,7 +164,10 @@ impl Exchange {
             site: other.site,
             route: other.route,
             way: other.way,
-            asks: Asks::default(),
+            asks: Asks {
+                query: other.asks.query.clone(),
+                ..Asks::default()
+            },
             recoding: Recoding::Nothing,
             tally: Tally {
                 server: other.tally.server.clone(),

@@ -5,9 +5,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use croupier_cache::{Body, Object, store::Reader};
 use croupier_http::Fields;
-use croupier_net::{NetError, side::Source};
+use croupier_net::{
+    NetError,
+    side::{Given, Source},
+};
 use tokio::net::TcpStream;
 
 /// Where the bytes come from.
@@ -27,11 +31,20 @@ pub(crate) enum KeptBody {
     Parts(Box<Parts>),
 }
 
+/// A body lent to a library: it lies where it lies until all of it is sent.
+struct Lent(Arc<Object>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        memory(&self.0)
+    }
+}
+
 /// A part of an answer that is still arriving.
 #[derive(Debug)]
 pub(crate) struct Arriving {
     reader: Reader,
-    chunk: bytes::Bytes,
+    chunk: Bytes,
     /// Bytes before the part that are not wanted.
     skip: u64,
     /// Bytes of the part that are still wanted; None: all that come.
@@ -119,7 +132,7 @@ impl Arriving {
     pub(super) fn new(reader: Reader, skip: u64, left: Option<u64>) -> Self {
         Self {
             reader,
-            chunk: bytes::Bytes::new(),
+            chunk: Bytes::new(),
             skip,
             left,
         }
@@ -177,6 +190,23 @@ impl Source for KeptBody {
             Self::Memory { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
             Self::Parts(parts) => parts.consume(count),
+        }
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        let count = self.data().len();
+        self.share(count).map(Given::Bytes)
+    }
+
+    fn share(&mut self, count: usize) -> Option<Bytes> {
+        match self {
+            Self::Nothing | Self::Parts(_) => None,
+            Self::Memory { object, at, end } => {
+                let first = *at;
+                *at += count.min(*end - first);
+                Some(Bytes::from_owner(Lent(Arc::clone(object))).slice(first..*at))
+            }
+            Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
         }
     }
 

@@ -18,6 +18,8 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod cache_methods;
+mod cache_parts;
 mod interim;
 mod limits;
 mod sockets;

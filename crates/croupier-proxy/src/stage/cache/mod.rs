@@ -8,6 +8,7 @@
 mod conclude;
 mod fill;
 pub(crate) mod key;
+mod parts;
 mod purge;
 mod tell;
 mod wait;
@@ -20,7 +21,7 @@ use croupier_cache::{
     store::{Claim, Fill, Found},
 };
 use croupier_http::{Method, Name, NameSet};
-use croupier_net::client::ClientStream;
+use croupier_net::{client::ClientStream, timers::Tick};
 
 use self::wait::Waited;
 use crate::{
@@ -53,6 +54,10 @@ pub(crate) enum Ticket {
     /// Say that what is held holds still, or take its place. Without a fill it can do neither, but
     /// what is held still stands in for an error.
     Refresh(Option<Fill>, Arc<Object>),
+    /// Be the rest of what is held the beginning of.
+    Rest(Fill, Arc<Object>),
+    /// Say in answer to HEAD whether what is held holds still.
+    Head(Arc<Object>),
 }
 
 /// So often a request waits for another one's answer that turns out not to be for it.
@@ -100,6 +105,24 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
     Ok(Looked::Ask(Ticket::Skip))
 }
 
+/// Between `fetch` and [`conclude()`]: an origin that was asked for the rest of what is held, and does
+/// not give it, is asked again.
+pub(crate) async fn complete(
+    x: &mut Exchange,
+    conn: &mut ClientStream,
+    ticket: Ticket,
+    fetched: Result<Answer, Fault>,
+    deadline: Tick,
+) -> (Ticket, Result<Answer, Fault>) {
+    match (ticket, fetched) {
+        (Ticket::Rest(fill, held), Ok(answer @ Answer::Dealt(_))) => {
+            // Rare, and large.
+            Box::pin(parts::complete(x, conn, (fill, held), Ok(answer), deadline)).await
+        }
+        other => other,
+    }
+}
+
 /// What one look came to.
 enum Once {
     Done(Looked),
@@ -114,6 +137,9 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
         rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
     };
     let held = match found {
+        Found::Held(object) if object.terms.rules.has(Rules::PARTIAL) => {
+            return parts::look(x, rule, asked, object, now_ms);
+        }
         Found::Held(object) if !may_see(x, &object) => {
             tell::forward(x, rule, Because::Authorization);
             return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
@@ -161,9 +187,8 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
         .map_or(Because::Absent, |(_, because)| *because);
     let held = held.map(|(object, _)| object);
     let Some(claim) = claim_of(x, rule) else {
-        // A part, or no more than the head: nothing to keep, whatever comes.
         tell::forward(x, rule, because);
-        return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
+        return Ok(Once::Done(Looked::Ask(of_less(x, rule, held))));
     };
     match claim {
         Claim::Fill(fill) => {
@@ -184,6 +209,19 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
             Ok(Once::Done(Looked::Ask(Ticket::Skip)))
         }
         Claim::Wait(waiting) => Ok(Once::Wait(waiting, held)),
+    }
+}
+
+/// What the answer may do to a request for a part, or for no more than the head.
+fn of_less(x: &mut Exchange, rule: &CachePlan, held: Option<Arc<Object>>) -> Ticket {
+    match (held, parts::is_asked(x)) {
+        (None, true) => Ticket::Fill(parts::claim(x, rule)),
+        (Some(held), true) => {
+            parts::ask_whether(x, &held);
+            Ticket::Refresh(Some(parts::claim(x, rule)), held)
+        }
+        (Some(held), false) => Ticket::Head(held),
+        (None, false) => Ticket::Skip,
     }
 }
 
