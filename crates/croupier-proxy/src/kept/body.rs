@@ -14,6 +14,8 @@ use croupier_net::{
 };
 use tokio::net::TcpStream;
 
+use super::slices::Slices;
+
 /// Where the bytes come from.
 #[derive(Debug)]
 pub(crate) enum KeptBody {
@@ -27,6 +29,8 @@ pub(crate) enum KeptBody {
     },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
+    /// A part of an answer that is held slice by slice.
+    Slices(Box<Slices>),
     /// Several parts of an object, with what stands between them.
     Parts(Box<Parts>),
 }
@@ -38,6 +42,11 @@ impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
         memory(&self.0)
     }
+}
+
+/// The bytes of an object in memory, shared.
+pub(super) fn lent(object: &Arc<Object>) -> Bytes {
+    Bytes::from_owner(Lent(Arc::clone(object)))
 }
 
 /// A part of an answer that is still arriving.
@@ -171,6 +180,7 @@ impl Source for KeptBody {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
+            Self::Slices(slices) => slices.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
     }
@@ -180,6 +190,7 @@ impl Source for KeptBody {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
             Self::Arriving(arriving) => &arriving.chunk,
+            Self::Slices(slices) => slices.data(),
             Self::Parts(parts) => parts.data(),
         }
     }
@@ -189,6 +200,7 @@ impl Source for KeptBody {
             Self::Nothing => {}
             Self::Memory { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
+            Self::Slices(slices) => slices.consume(count),
             Self::Parts(parts) => parts.consume(count),
         }
     }
@@ -204,9 +216,10 @@ impl Source for KeptBody {
             Self::Memory { object, at, end } => {
                 let first = *at;
                 *at += count.min(*end - first);
-                Some(Bytes::from_owner(Lent(Arc::clone(object))).slice(first..*at))
+                Some(lent(object).slice(first..*at))
             }
             Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
+            Self::Slices(slices) => Some(slices.share(count)),
         }
     }
 

@@ -15,10 +15,12 @@ use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
 
 mod body;
 mod parts;
+mod slices;
 
 pub(crate) use body::KeptBody;
 use body::{Arriving, Parts, memory};
 pub(crate) use parts::Share;
+pub(crate) use slices::{Lost, Slice, Slices};
 
 /// An answer of the cache.
 #[derive(Debug)]

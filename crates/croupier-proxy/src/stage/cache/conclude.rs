@@ -17,7 +17,7 @@ use croupier_cache::{
 use croupier_http::{BodyLen, Method, Name, Scheme, Target};
 use croupier_net::timers::Tick;
 
-use super::{Ticket, fill, key, parts, tell};
+use super::{Ticket, fill, key, parts, slices, tell};
 use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
@@ -78,7 +78,7 @@ fn instead(
     x.failed(fault);
     x.tally.fault = None;
     tell::stale(x, rule, &held, now_ms);
-    Ok(give(x, held, now_ms))
+    Ok(give(x, rule, held, now_ms))
 }
 
 /// May it be given in the place of an error?
@@ -87,7 +87,10 @@ fn stands_in(x: &Exchange, held: &Object, now_ms: u64) -> bool {
     giving::may_give_on_error(&asked, &held.terms, now_ms).is_ok()
 }
 
-fn give(x: &Exchange, held: Arc<Object>, now_ms: u64) -> Answer {
+fn give(x: &Exchange, rule: &CachePlan, held: Arc<Object>, now_ms: u64) -> Answer {
+    if let Some(answer) = slices::give_at_once(x, rule, &held, now_ms) {
+        return answer;
+    }
     held.hit();
     let age = Some(held.terms.age(now_ms));
     let kept = Kept::answer(&x.incoming.head, Held::Whole(held), age);
@@ -107,7 +110,7 @@ fn refreshed(
     if giving::is_error(status) && stands_in(x, &held, now_ms) {
         fill::discard(x, dealt, deadline);
         tell::stale(x, rule, &held, now_ms);
-        return give(x, held, now_ms);
+        return give(x, rule, held, now_ms);
     }
     let Some(fill) = fill else {
         return Answer::Dealt(dealt);
@@ -130,7 +133,7 @@ fn refreshed(
     };
     fill::discard(x, dealt, deadline);
     tell::revalidated(x, fresh.terms.left(now_ms));
-    give(x, fresh, now_ms)
+    give(x, rule, fresh, now_ms)
 }
 
 /// The answer to HEAD says something of the answer to GET that is held (RFC 9111 section 4.3.5).
@@ -197,6 +200,13 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
         BodyLen::None => Some(0),
         BodyLen::Chunked | BodyLen::UntilClose => None,
     };
+    if let Some(length) = length
+        && length > rule.store.largest()
+        && head.status == 200
+        && parts::gives_ranges(&head.fields)
+    {
+        return parts::note_whole(x, rule, fill, dealt, length);
+    }
     let judged = rules::may_store(&asking(x), head, &rule.policy, moments(x, now_ms));
     let judged = match length {
         Some(length) if length > rule.policy.max_object => Err(Because::TooLarge),
@@ -241,7 +251,7 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
 }
 
 /// It is not for keeping: nobody waits for the next one.
-fn passed(
+pub(super) fn passed(
     x: &mut Exchange,
     rule: &CachePlan,
     fill: Fill,
@@ -250,6 +260,8 @@ fn passed(
 ) -> Answer {
     tell::not_stored(x, because);
     let now_ms = x.worker.moment().1;
+    // The worker's key is another exchange's by now.
+    key::write(x, rule);
     let key = x.worker.key.borrow();
     rule.store.refused(&key, because.as_str(), now_ms);
     drop(key);

@@ -10,6 +10,7 @@ mod fill;
 pub(crate) mod key;
 mod parts;
 mod purge;
+mod slices;
 mod tell;
 mod wait;
 
@@ -29,7 +30,7 @@ use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
     incoming::Incoming,
-    kept::{Held, Kept},
+    kept::{Held, Kept, Share},
     plan::cache::CachePlan,
 };
 
@@ -80,12 +81,20 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
     }
-    key::write(x, rule);
     let mut until = None;
     for _ in 0..ROUNDS_MAX {
+        // Anew each time: while this exchange waits, the worker's key becomes another one's.
+        key::write(x, rule);
         let (waiting, held) = match look(x, rule, &asked)? {
             Once::Done(looked) => return Ok(looked),
             Once::Wait(waiting, held) => (waiting, held),
+            Once::Slices(object, share) => {
+                let giving = slices::give(x, conn, rule, (object, share));
+                match Box::pin(giving).await? {
+                    Some(answer) => return Ok(Looked::Answer(answer)),
+                    None => continue,
+                }
+            }
         };
         let timers = &x.worker.local.timers;
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
@@ -128,6 +137,8 @@ enum Once {
     Done(Looked),
     /// Another exchange is asking.
     Wait(croupier_cache::store::Waiting, Option<Arc<Object>>),
+    /// It is held, slice by slice.
+    Slices(Arc<Object>, Share),
 }
 
 fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault> {

@@ -15,12 +15,16 @@ use croupier_cache::{
         storing::{Asking, Parts},
         update,
     },
-    store::{Claim, Fill, Head},
+    store::{Claim, Fill, Head, KeyBuf},
 };
-use croupier_http::{BodyLen, Method, Name, NameSet, ResponseHead};
+use croupier_http::{BodyLen, Fields, Method, Name, NameSet, ResponseHead};
 use croupier_net::{client::ClientStream, timers::Tick};
 
-use super::{Looked, Once, Ticket, conclude::moments, fill, key, tell};
+use super::{
+    Looked, Once, Ticket,
+    conclude::{moments, passed},
+    fill, key, tell,
+};
 use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
@@ -119,6 +123,9 @@ pub(super) fn ask_whether(x: &mut Exchange, held: &Object) {
 const CONDITIONS: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SINCE]);
 
 fn give(object: Arc<Object>, share: Share, now_ms: u64) -> Once {
+    if matches!(share, Share::Slices(_) | Share::AllSlices) {
+        return Once::Slices(object, share);
+    }
     object.hit();
     let age = Some(object.terms.age(now_ms));
     let kept = Kept::share(object, share, age, KeptBody::Nothing);
@@ -283,6 +290,44 @@ pub(super) fn keep(
     }
 }
 
+/// Does the origin give parts of this answer, and can they be told from those of another?
+pub(super) fn gives_ranges(fields: &Fields) -> bool {
+    let says = |value: &[u8]| value.eq_ignore_ascii_case(b"bytes");
+    fields.sole(Name::ACCEPT_RANGES).is_some_and(says)
+        && (fields.sole(Name::ETAG)).is_some_and(|etag| matches_strongly(etag, etag))
+}
+
+/// A whole that is too large for one object passes on; what comes next goes slice by slice.
+pub(super) fn note_whole(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    fill: Fill,
+    dealt: Dealt,
+    length: u64,
+) -> Answer {
+    let now_ms = x.worker.moment().1;
+    let head = &dealt.head;
+    let judged = rules::may_store(&asking(x), head, &large(rule), moments(x, now_ms));
+    let terms = match (judged, VaryNames::of(&head.fields)) {
+        (Ok(terms), Some(vary)) => Ok((terms, vary)),
+        (Ok(_), None) => Err(Because::VaryStar),
+        (Err(because), _) => Err(because),
+    };
+    let (terms, vary) = match terms {
+        Ok(kept) => kept,
+        Err(because) => return passed(x, rule, fill, dealt, because),
+    };
+    let kept = Head {
+        status: 200,
+        lines: lines(x, head, None),
+        terms,
+        length: Some(length),
+        tags: tags(x, head),
+    };
+    note(x, fill, kept, length, &vary);
+    Answer::Dealt(dealt)
+}
+
 /// An answer that is too large for one object: the next ones go slice by slice, if the origin has a
 /// strong validator to hold them together.
 pub(super) fn note(x: &mut Exchange, fill: Fill, head: Head, length: u64, vary: &VaryNames) {
@@ -298,7 +343,9 @@ pub(super) fn note(x: &mut Exchange, fill: Fill, head: Head, length: u64, vary: 
 
 /// What is held of the request's target already.
 fn held(x: &Exchange, rule: &CachePlan, now_ms: u64) -> Option<Arc<Object>> {
-    let key = x.worker.key.borrow();
+    // The worker's key is another exchange's by now.
+    let mut key = KeyBuf::new();
+    key::of(&mut key, rule, &x.incoming, x.asks.query.as_deref());
     match rule.store.look_up(&key, &x.incoming.head.fields, now_ms) {
         croupier_cache::store::Found::Held(object) => Some(object),
         _ => None,
