@@ -3,6 +3,7 @@
     unsafe_code,
     reason = "a global allocator that counts can not be written without"
 )]
+#![expect(clippy::unwrap_used, reason = "a story may fail")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -32,6 +32,7 @@ pub mod wire;
 pub mod client;
 pub mod origin;
 
+pub mod sendfile;
 pub mod splice;
 pub mod tunnel;
 

@@ -30,7 +30,15 @@ pub(super) struct Directory {
     path: PathBuf,
     handle: File,
     /// Held as long as this lives; the kernel lets go of it when the process dies.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that was forked and has not come to its `exec` yet holds
+        // a copy, and with it the lock.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What was found in a directory.
@@ -81,7 +89,7 @@ impl Directory {
         let directory = Self {
             path: path.to_owned(),
             handle,
-            _lock: lock,
+            lock,
         };
         let found = directory.look().map_err(|error| fails("read", error))?;
         Ok((directory, found))

@@ -105,6 +105,28 @@ fn a_flip_of_any_byte_costs_objects_but_never_gives_a_wrong_one() {
 }
 
 #[test]
+fn a_flip_in_a_removal_that_was_the_last_word_does_not_undo_it() {
+    let dir = Dir::new();
+    let settings = settings(&dir);
+    let disk = Disk::open(&settings).unwrap();
+    for number in 0..5 {
+        put(&disk, &object(number, 2, 300));
+    }
+    let path = segments(&dir)[0].clone();
+    let before = fs::metadata(&path).unwrap().len();
+    assert!(disk.remove(&key(REMOVED)).is_some());
+    assert_eq!(disk.settle().wait(PATIENCE), Some(Settled::Durable));
+    drop(disk);
+    let whole = fs::read(&path).unwrap();
+    for at in before as usize..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&path, bytes).unwrap();
+        survey(&settings, &format!("byte {at}"));
+    }
+}
+
+#[test]
 fn a_file_cut_off_anywhere_gives_what_is_left_or_nothing() {
     let dir = Dir::new();
     let settings = build(&dir);

@@ -96,7 +96,9 @@ impl Config {
         let is_implicit = |store: &CacheStore| store.name.value == CacheStore::IMPLICIT;
         let implicit = self.stores.iter().position(is_implicit);
         let named = edits.iter().filter_map(|edits| edits.store).next_back();
-        let store = named.map(|store| store.value).or(implicit.map(StoreId))?;
+        let store = named
+            .map(|store| store.value)
+            .or_else(|| implicit.map(StoreId))?;
         let mut cache = Cache::of(store);
         for edits in edits {
             edits.apply(&mut cache);

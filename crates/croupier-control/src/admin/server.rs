@@ -130,7 +130,7 @@ async fn serve(io: Transport, peer: Peer, local: &Rc<Local>, face: &Rc<Face>, do
             }
             (Door::Control, path) if head.method == Method::Post => {
                 let answered = cache::answer(face.plan(), path, target.query()).await;
-                let (status, text) = answered.unwrap_or((404, "not found\n".into()));
+                let (status, text) = answered.unwrap_or_else(|| (404, "not found\n".into()));
                 answer(&mut conn, head.method, status, &text).await;
             }
             _ => {

@@ -21,6 +21,7 @@ use crate::{
     plan::{Action, HostRule, Plan, RouteId, RoutePlan, Way, WrittenServer},
     router::host::SiteId,
     stage::{
+        cache::key::asked,
         inspect,
         route::{self, WhyNot},
         secure, shape,
@@ -280,7 +281,7 @@ fn outcome(plan: &Plan, id: RouteId, incoming: &Incoming) -> Outcome {
             };
             let cached = cache::cached(route, incoming);
             let query = cached.as_ref().and_then(|cached| cached.query.as_deref());
-            let query = query.or(incoming.target.query());
+            let query = asked(query, &incoming.target);
             let query = query.map(|query| format!("?{query}"));
             let names = |ways: &[Way]| -> Vec<String> {
                 let pools = ways.iter().map(|way| plan.pool(way.pool));

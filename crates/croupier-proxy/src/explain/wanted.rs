@@ -8,7 +8,7 @@ use croupier_http::{Method, Scheme, Target};
 use crate::{
     plan::{Plan, cache::CachePlan},
     router::host::SiteId,
-    stage::cache::key::normal_query,
+    stage::cache::key::{asked, normal_query},
 };
 
 /// A place to look, and what for.
@@ -58,7 +58,8 @@ pub fn wanted(plan: &Plan, url: &str, extent: Extent) -> Result<Vec<Wanted>, Str
         let rules = rules(plan, target.authority.host());
         let mut queries: Vec<(Arc<Store>, Option<Box<str>>)> = Vec::new();
         for rule in rules {
-            let query = normal_query(rule, &target).or_else(|| target.query().map(Box::from));
+            let normal = normal_query(rule, &target);
+            let query = asked(normal.as_deref(), &target).map(Box::from);
             queries.push((Arc::clone(&rule.store), query));
         }
         if queries.is_empty() {

@@ -14,7 +14,7 @@ use croupier_net::{
 };
 use tokio::net::TcpStream;
 
-use super::slices::Slices;
+use super::{lying::Lying, slices::Slices};
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) enum KeptBody {
     Arriving(Box<Arriving>),
     /// A part of an answer that is held slice by slice.
     Slices(Box<Slices>),
+    /// A part of a file.
+    Lying(Box<Lying>),
     /// Several parts of an object, with what stands between them.
     Parts(Box<Parts>),
 }
@@ -181,6 +183,7 @@ impl Source for KeptBody {
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
             Self::Slices(slices) => slices.poll_data(cx),
+            Self::Lying(lying) => lying.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
     }
@@ -191,6 +194,7 @@ impl Source for KeptBody {
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
             Self::Arriving(arriving) => &arriving.chunk,
             Self::Slices(slices) => slices.data(),
+            Self::Lying(lying) => lying.data(),
             Self::Parts(parts) => parts.data(),
         }
     }
@@ -201,6 +205,7 @@ impl Source for KeptBody {
             Self::Memory { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
             Self::Slices(slices) => slices.consume(count),
+            Self::Lying(lying) => lying.consume(count),
             Self::Parts(parts) => parts.consume(count),
         }
     }
@@ -212,7 +217,7 @@ impl Source for KeptBody {
 
     fn share(&mut self, count: usize) -> Option<Bytes> {
         match self {
-            Self::Nothing | Self::Parts(_) => None,
+            Self::Nothing | Self::Lying(_) | Self::Parts(_) => None,
             Self::Memory { object, at, end } => {
                 let first = *at;
                 *at += count.min(*end - first);

@@ -14,11 +14,13 @@ use croupier_cache::{
 use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
 
 mod body;
+mod lying;
 mod parts;
 mod slices;
 
 pub(crate) use body::KeptBody;
 use body::{Arriving, Parts, memory};
+use lying::Lying;
 pub(crate) use parts::Share;
 pub(crate) use slices::{Lost, Slice, Slices};
 
@@ -102,6 +104,11 @@ impl Held {
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         match self {
             Self::Whole(object) => {
+                if let Body::Disk(extent) = &object.body {
+                    let end = end.unwrap_or(u64::MAX).min(extent.length());
+                    let lying = Lying::new(extent.clone(), first.min(end), end);
+                    return (Text::Whole(object), KeptBody::Lying(Box::new(lying)));
+                }
                 let length = memory(&object).len();
                 let end = end.map_or(length, |end| place(end).min(length));
                 let at = place(first).min(end);
@@ -145,20 +152,34 @@ impl Kept {
         }
     }
 
-    /// Its field lines, in order.
-    pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let text = match &self.text {
+    /// Its field lines as one text, when all of them go.
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        (self.without == Without::Nothing).then(|| self.kept_text())
+    }
+
+    fn kept_text(&self) -> &[u8] {
+        match &self.text {
             Text::Whole(object) => &object.lines,
             Text::Own(lines) => lines,
-        };
+        }
+    }
+
+    /// Lines beside those that were kept.
+    pub(crate) fn extra(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in &self.extra {
+            emit(name.as_str().as_bytes(), value);
+        }
+    }
+
+    /// Its field lines, in order.
+    pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let text = self.kept_text();
         for (name, value) in croupier_cache::object::lines(text) {
             if !self.without.has(name) {
                 emit(name, value);
             }
         }
-        for (name, value) in &self.extra {
-            emit(name.as_str().as_bytes(), value);
-        }
+        self.extra(emit);
     }
 
     fn special(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {

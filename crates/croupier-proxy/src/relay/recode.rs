@@ -310,11 +310,14 @@ mod tests {
     fn an_event_reaches_the_client_before_the_next_one_happens() {
         for coding in Coding::ALL {
             let event = |name: &str| Give::Bytes(format!("data: {name}\n\n").into_bytes());
+            // Each first wait is answered with a flush, after which the source is asked again.
             let script = [
                 event("one"),
                 Give::Wait,
                 Give::Wait,
+                Give::Wait,
                 event("two"),
+                Give::Wait,
                 Give::Wait,
             ];
             let mut from = From::of(script);

@@ -161,9 +161,23 @@ async fn send_kept(
     let worker = Rc::clone(&x.worker);
     poll_fn(|cx| {
         let pipes = &worker.local.pipes;
-        let polled = match recode {
-            None => pump.poll(cx, body, conn, pipes),
-            Some(recode) => pump.poll(cx, &mut recode.with(body), conn, pipes),
+        let in_kernel = match (&mut *body, &recode) {
+            (KeptBody::Lying(lying), None) => lying.poll_move(cx, conn),
+            _ => Poll::Ready(Ok(())),
+        };
+        let polled = match (in_kernel, &mut *recode) {
+            (Poll::Ready(Ok(())), None) => pump.poll(cx, body, conn, pipes),
+            (Poll::Ready(Ok(())), Some(recode)) => {
+                pump.poll(cx, &mut recode.with(body), conn, pipes)
+            }
+            (Poll::Ready(Err(NetError::Truncated)), _) => {
+                Poll::Ready(Err(Failure::Source(NetError::Truncated)))
+            }
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(Failure::Sink(error))),
+            (Poll::Pending, _) => {
+                pump.waits_for = Side::Sink;
+                Poll::Pending
+            }
         };
         match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -179,8 +193,8 @@ async fn send_kept(
             return Poll::Ready(Err(Code::ClientGone.into()));
         }
         // Whoever fetches it watches the origin's clock.
-        if (pump.moved, pump.waits_for) != progress {
-            progress = (pump.moved, pump.waits_for);
+        if (conn.body_sent(), pump.waits_for) != progress {
+            progress = (conn.body_sent(), pump.waits_for);
             until = match pump.waits_for {
                 Side::Source => NEVER,
                 Side::Sink => worker.local.timers.after(time),
@@ -327,14 +341,23 @@ fn length_may_be_declared(status: u16) -> bool {
 }
 
 /// The coder that the answer's body goes through, if it does.
-fn recode(x: &Exchange, body: BodyLen) -> Option<Recode> {
+fn recode(x: &mut Exchange, body: BodyLen) -> Option<Recode> {
+    let made = coder(x, body);
+    // Without memory for a coder the body goes as it is, and its head says so.
+    let is_coded = matches!(x.recoding, Recoding::Encode(_) | Recoding::Decode(_));
+    if made.is_none() && is_coded && body != BodyLen::None {
+        x.recoding = Recoding::Nothing;
+    }
+    made
+}
+
+fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     let length = match body {
         BodyLen::None => return None,
         BodyLen::Length(length) => Some(length),
         BodyLen::Chunked | BodyLen::UntilClose => None,
     };
     let room = || x.worker.local.buffers.lend_output();
-    // Without memory for a coder nothing could be sent either: the body ends as a fault.
     match x.recoding {
         Recoding::Nothing | Recoding::Chosen => None,
         Recoding::Encode(coding) => {

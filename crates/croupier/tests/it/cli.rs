@@ -79,7 +79,7 @@ fn help_and_version_are_for_standard_output() {
     let help = run(&[], &["--help"]);
     assert_eq!(help.code, Some(0));
     for verb in [
-        "run", "proxy", "check", "explain", "reload", "schema", "demo",
+        "run", "proxy", "check", "explain", "reload", "cache", "schema", "demo",
     ] {
         assert!(help.stdout.contains(&format!("\n  {verb}")), "{verb}");
         let page = run(&[], &[verb, "--help"]);
@@ -623,5 +623,101 @@ fn the_reference_pages_are_up_to_date() {
             written == page,
             "docs/reference/{name}.md is stale: run this test with UPDATE_EXPECT=1"
         );
+    }
+}
+
+/// A cached route, and one that is not.
+const CACHED: &str = r#"[cache.edge]
+memory = "64MiB"
+
+[site."shop.example.com"]
+proxy = "10.0.1.11:8080"
+compress = ["br", "gzip"]
+cache = { store = "edge", ignore_query = ["utm_*"], key = ["cookie.lang"], bypass_cookies = ["session*"] }
+"#;
+
+#[test]
+fn explain_tells_what_the_cache_would_do() {
+    let explain = |arguments: &[&str]| {
+        let files = [("croupier.toml", CACHED)];
+        let exit = run(&files, &[&["explain"], arguments].concat());
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        assert!(
+            exit.stdout.lines().all(|line| line.len() <= 80),
+            "{}",
+            exit.stdout
+        );
+        exit.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let url = "http://shop.example.com/a?utm_x=1&b=2";
+    for (arguments, words) in [
+        (
+            &["GET", url, "-H", "Accept-Encoding: gzip"][..],
+            "coding gzip, if",
+        ),
+        (
+            &["GET", url],
+            "coding none: the request accepts none of br, gzip",
+        ),
+        (
+            &["GET", url],
+            "cache `edge` key http://shop.example.com/a?b=2 with its cookie.lang",
+        ),
+        (&["GET", url], "path /a?b=2"),
+        (
+            &["GET", url],
+            "else 10% of their age when they came; bodies up to 4MiB",
+        ),
+        (&["GET", url], "while servers fail: 1h"),
+        (
+            &["GET", url, "-H", "Cookie: session_id=1"],
+            "it has the cookie `session_id`",
+        ),
+        (
+            &["GET", url, "-H", "Cache-Control: no-store"],
+            "the request says `no-store`",
+        ),
+        (
+            &["GET", url, "-H", "Authorization: x"],
+            "with `Authorization` only what says",
+        ),
+        (
+            &["POST", url],
+            "POST is not kept; what is kept of its URL is stale after it",
+        ),
+        (&["OPTIONS", url], "answers to OPTIONS are not kept"),
+    ] {
+        let told = explain(arguments);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_test_may_expect_a_store_or_none() {
+    let check = |expect: &str, method: &str| {
+        let test = format!(
+            "\n[[test]]\nrequest = \"{method} http://shop.example.com/\"\nexpect = {{ cache = {expect} }}\n"
+        );
+        run(&[("croupier.toml", &format!("{CACHED}{test}"))], &["check"])
+    };
+    for (expect, method) in [("\"edge\"", "GET"), ("false", "POST")] {
+        let exit = check(expect, method);
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    }
+    for (expect, method, words) in [
+        (
+            "\"edge\"",
+            "POST",
+            "a test expects cache `edge` and gets no cache",
+        ),
+        (
+            "false",
+            "GET",
+            "a test expects no cache and gets cache `edge`",
+        ),
+    ] {
+        let exit = check(expect, method);
+        assert_eq!(exit.code, Some(1));
+        assert!(exit.stderr.contains(words), "{}", exit.stderr);
     }
 }

@@ -20,6 +20,7 @@ mod bodies;
 mod cache_admin;
 mod cache_methods;
 mod cache_parts;
+mod cache_slices;
 mod interim;
 mod limits;
 mod sockets;

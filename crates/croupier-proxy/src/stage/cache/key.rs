@@ -18,7 +18,7 @@ pub(super) fn write(x: &mut Exchange, rule: &CachePlan) {
 /// Writes the key of a request whose query in normal form is `query`; None: as it is.
 pub(crate) fn of(key: &mut KeyBuf, rule: &CachePlan, incoming: &Incoming, query: Option<&str>) {
     let target = &incoming.target;
-    let query = query.or(target.query());
+    let query = asked(query, target);
     begin(key, rule, incoming, target, query);
     finish(key, rule, &incoming.head.fields);
 }
@@ -34,6 +34,14 @@ pub(crate) fn normal_query(rule: &CachePlan, target: &Target) -> Option<Box<str>
     // Whole parameters of it, moved: what was text is text.
     let normal = String::from_utf8(normal).ok()?;
     (normal != query).then(|| normal.into_boxed_str())
+}
+
+/// The query that a server gets: in normal form if that is another, none when all of it is left out.
+pub(crate) fn asked<'a>(normal: Option<&'a str>, target: &'a Target) -> Option<&'a str> {
+    match normal {
+        Some(normal) => Some(normal).filter(|normal| !normal.is_empty()),
+        None => target.query(),
+    }
 }
 
 fn begin(
@@ -65,7 +73,7 @@ pub(super) fn forget(x: &Exchange, rule: &CachePlan, target: &Target) {
     let mut key = KeyBuf::new();
     for other in site.routes.iter().filter_map(|route| route.cache.as_ref()) {
         let query = normal_query(other, target);
-        let query = query.as_deref().or(target.query());
+        let query = asked(query.as_deref(), target);
         begin(&mut key, other, incoming, target, query);
         finish(&mut key, other, &incoming.head.fields);
         let which = Which::Key(key.as_bytes().into());

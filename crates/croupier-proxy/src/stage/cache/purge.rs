@@ -24,7 +24,7 @@ pub(super) fn run(x: &Exchange, rule: &CachePlan) -> Option<Answer> {
     }
     let target = &incoming.target;
     let query = key::normal_query(rule, target);
-    let query = query.as_deref().or(target.query());
+    let query = key::asked(query.as_deref(), target);
     let (scheme, authority) = (incoming.scheme, target.authority.as_str());
     let which = Which::target(scheme, authority, target.path(), query);
     let purged = rule.store.purge(&which, How::Hard);

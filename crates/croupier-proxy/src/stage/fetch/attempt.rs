@@ -27,7 +27,7 @@ use crate::{
         retry::{Repeatable, Sent},
     },
     relay::upload::Upload,
-    stage::outgoing::RequestLines,
+    stage::{cache::key::asked, outgoing::RequestLines},
 };
 
 /// Which connection an attempt may use.
@@ -238,7 +238,7 @@ fn send_head(x: &Exchange, ask: &Ask<'_>, lease: &mut Lease) -> Result<(), Fault
     let line = RequestLine {
         method: incoming.head.method_bytes(),
         path: &path,
-        query: (x.asks.query.as_deref()).or(incoming.target.query()),
+        query: asked(x.asks.query.as_deref(), &incoming.target),
         host: host(x, ask.pool, ask.plan),
         body: incoming.lawful.body,
         websocket: incoming.lawful.wants_websocket,

@@ -247,7 +247,10 @@ fn of_store(store: &Value, told: &mut String) {
     if !refused.is_empty() {
         line(told, "not kept", &refused.join(", "));
     }
-    let sites = list(store, "sites");
+    of_sites(list(store, "sites"), told);
+}
+
+fn of_sites(sites: &[Value], told: &mut String) {
     for (at, site) in sites.iter().take(SITES).enumerate() {
         if at == 0 {
             told.push('\n');
