@@ -299,6 +299,7 @@ fn a_stale_part_is_asked_about_before_it_is_given() {
     library.part("bytes=10-19");
     let requests = library.requests();
     assert_eq!(requests[1].headers.get("if-none-match"), Some("\"one\""));
+    library.part("bytes=20-29");
     assert_eq!(library.sent(), 100, "it held still");
     library.change(|file| {
         file.etag = "\"two\"".into();

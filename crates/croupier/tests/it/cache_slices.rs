@@ -1,6 +1,6 @@
 //! Files that are too large for one object: slice by slice, each byte asked for once.
 
-use croupier_testkit::Request;
+use croupier_testkit::{Request, h2, wire::difference};
 
 use crate::cache_parts::Library;
 
@@ -169,4 +169,23 @@ fn a_purge_takes_the_slices_with_it() {
     library.part("bytes=0-20");
     let now = library.asked();
     assert_eq!(now[asked + 1..], ["bytes=0-10", "bytes=0-65535"]);
+}
+
+#[test]
+fn over_http2_what_is_held_goes_out_as_it_lies() {
+    let library = known();
+    library.whole();
+    let small = Library::open(300_000, STORE);
+    small.whole();
+    for (library, asked) in [(&library, library.asked().len()), (&small, 1)] {
+        let mut client = h2::Client::connect(library.proxy.address());
+        let bytes = library.file.lock().unwrap().bytes.clone();
+        let head = h2::Head::get("/file").with(":authority", "files.example.com");
+        let answer = client.request(&head, "");
+        assert_eq!(difference(&answer.body, &bytes), None);
+        let part = client.request(&head.clone().field("range", "bytes=70000-299999"), "");
+        assert_eq!(part.status, 206);
+        assert_eq!(difference(&part.body, &bytes[70_000..300_000]), None);
+        assert_eq!(library.asked().len(), asked);
+    }
 }
