@@ -75,3 +75,91 @@ fn an_answer_to_post_that_is_its_targets_own_is_kept_for_get() {
     }
     assert_eq!(origin.requests().len(), 5);
 }
+
+fn ask(client: &mut Client, kind: &str, content: impl AsRef<[u8]>) -> String {
+    let answer = client.request("QUERY", "/search", &[("Content-Type", kind)], content);
+    assert_eq!(answer.status, 200);
+    answer.text()
+}
+
+/// Answers what it was asked, and how often it was asked before.
+fn oracle() -> Origin {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    Origin::start(move |request| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let asked = request.body.len();
+        Reply::ok(format!("{number}: {asked} bytes")).header("Cache-Control", "max-age=3600")
+    })
+}
+
+#[test]
+fn a_query_is_asked_once_for_each_content() {
+    let origin = oracle();
+    let proxy = before(&origin);
+    let mut client = Client::connect(proxy.address());
+    for _ in 0..2 {
+        assert_eq!(ask(&mut client, "text/plain", "a question"), "0: 10 bytes");
+        assert_eq!(ask(&mut client, "text/plain", "another one"), "1: 11 bytes");
+        assert_eq!(ask(&mut client, "text/sql", "a question"), "2: 10 bytes");
+        assert_eq!(ask(&mut client, "text/plain", ""), "3: 0 bytes");
+        assert_eq!(
+            ask(&mut client, "text/plain", vec![b'x'; 65_536]),
+            "4: 65536 bytes"
+        );
+    }
+    assert_eq!(
+        client.get("/search").text(),
+        "5: 0 bytes",
+        "GET asks something else"
+    );
+    let contents: Vec<_> = origin
+        .requests()
+        .into_iter()
+        .map(|request| request.body)
+        .collect();
+    assert_eq!(contents[0], b"a question");
+    assert!(
+        contents
+            .iter()
+            .any(|content| *content == vec![b'x'; 65_536])
+    );
+}
+
+#[test]
+fn a_query_with_much_content_passes_by() {
+    let origin = oracle();
+    let proxy = before(&origin);
+    let mut client = Client::connect(proxy.address());
+    for round in 0..2 {
+        let answer = ask(&mut client, "text/plain", vec![b'x'; 65_537]);
+        assert_eq!(answer, format!("{round}: 65537 bytes"));
+    }
+}
+
+#[test]
+fn who_changes_a_target_changes_the_answers_to_all_questions() {
+    let origin = oracle();
+    let proxy = before(&origin);
+    let mut client = Client::connect(proxy.address());
+    ask(&mut client, "text/plain", "one");
+    ask(&mut client, "text/plain", "two");
+    client.request("POST", "/search", &[], "news");
+    assert_eq!(ask(&mut client, "text/plain", "one"), "3: 3 bytes");
+    assert_eq!(ask(&mut client, "text/plain", "two"), "4: 3 bytes");
+    assert_eq!(ask(&mut client, "text/plain", "two"), "4: 3 bytes");
+}
+
+#[test]
+fn many_who_put_one_question_ask_it_once() {
+    let origin = oracle();
+    let proxy = before(&origin);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = Client::connect(proxy.address());
+                assert_eq!(ask(&mut client, "text/plain", "one"), "0: 3 bytes");
+            });
+        }
+    });
+    assert_eq!(origin.requests().len(), 1);
+}

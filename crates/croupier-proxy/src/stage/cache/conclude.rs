@@ -203,6 +203,7 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
     if let Some(length) = length
         && length > rule.store.largest()
         && head.status == 200
+        && x.incoming.head.method == Method::Get
         && parts::gives_ranges(&head.fields)
     {
         return parts::note_whole(x, rule, fill, dealt, length);
@@ -225,9 +226,7 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
         lines: shape::lines_to_keep(x, head).into_boxed_slice(),
         terms,
         length,
-        tags: (groups::Tags::of(&head.fields, &key::origin(x)).iter())
-            .map(Box::from)
-            .collect(),
+        tags: parts::tags(x, head),
     };
     match fill.begin(kept, &vary, &x.incoming.head.fields) {
         Ok((writer, filling)) => {
@@ -276,7 +275,11 @@ pub(super) fn passed(
 
 fn asking(x: &Exchange) -> Asking<'_> {
     Asking {
-        method: Method::Get,
+        // What is kept of a POST is kept as if GET had been asked.
+        method: match x.incoming.head.method {
+            Method::Query => Method::Query,
+            _ => Method::Get,
+        },
         fields: &x.incoming.head.fields,
         parts: Parts::Refuse,
     }

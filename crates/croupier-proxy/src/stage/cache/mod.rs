@@ -6,6 +6,7 @@
 //! copy stands in for a fault. What is right is judged by `croupier_cache::rules`.
 
 mod conclude;
+mod content;
 mod fill;
 pub(crate) mod key;
 mod parts;
@@ -80,6 +81,9 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
     if let Some(aside) = stands_aside(&x.incoming, rule, &asked) {
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
+    }
+    if x.incoming.head.method == Method::Query {
+        Box::pin(content::read(x, conn)).await?;
     }
     let mut until = None;
     for _ in 0..ROUNDS_MAX {
@@ -239,7 +243,11 @@ fn of_less(x: &mut Exchange, rule: &CachePlan, held: Option<Arc<Object>>) -> Tic
 /// Claims the right to fetch, unless the request asks for something that is not kept.
 fn claim_of(x: &Exchange, rule: &CachePlan) -> Option<Claim> {
     let head = &x.incoming.head;
-    let is_whole = head.method == Method::Get && !head.fields.contains(Name::RANGE);
+    let is_whole = match head.method {
+        Method::Get => !head.fields.contains(Name::RANGE),
+        // Its parts are not kept: the origin gives all of it.
+        method => method == Method::Query,
+    };
     is_whole.then(|| claim(x, rule))
 }
 
@@ -279,13 +287,15 @@ fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<
     let aside = |because, ticket| Some(Aside { because, ticket });
     match incoming.head.method {
         Method::Get | Method::Head => {}
-        Method::Options | Method::Trace | Method::Connect | Method::Query => {
+        Method::Query if content::is_readable(incoming) => {}
+        Method::Query => return aside(Because::AskedContent, Ticket::Skip),
+        Method::Options | Method::Trace | Method::Connect => {
             return aside(Because::Method, Ticket::Skip);
         }
         _ => return aside(Because::Method, Ticket::Invalidate),
     }
     let fields = &incoming.head.fields;
-    if !incoming.lawful.body.is_empty() {
+    if !incoming.lawful.body.is_empty() && incoming.head.method != Method::Query {
         return aside(Because::AskedContent, Ticket::Skip);
     }
     if incoming.lawful.wants_websocket || fields.present().intersects(OF_ORIGIN) {

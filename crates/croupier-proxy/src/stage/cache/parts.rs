@@ -377,7 +377,10 @@ pub(super) fn large(rule: &CachePlan) -> rules::Policy {
 
 pub(super) fn tags(x: &Exchange, head: &ResponseHead) -> Box<[Box<[u8]>]> {
     let tags = groups::Tags::of(&head.fields, &key::origin(x));
-    tags.iter().map(Box::from).collect()
+    let incoming = &x.incoming;
+    let question =
+        (incoming.head.method == Method::Query).then(|| key::question(incoming, &incoming.target));
+    tags.iter().map(Box::from).chain(question).collect()
 }
 
 pub(super) fn asking(x: &Exchange) -> Asking<'_> {

@@ -25,7 +25,10 @@ pub(super) async fn run(
     mut waiting: Waiting,
     until: Tick,
 ) -> Result<Waited, Fault> {
-    debug_assert!(x.incoming.lawful.body.is_empty(), "nothing else is awaited");
+    debug_assert!(
+        x.incoming.lawful.body.is_empty() || x.asks.content.is_some(),
+        "nothing else is awaited"
+    );
     conn.timer().arm(until);
     poll_fn(|cx| {
         if waiting.poll(cx).is_ready() {
