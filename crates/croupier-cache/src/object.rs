@@ -12,7 +12,8 @@ use croupier_http::Fields;
 
 use crate::{
     forms::{Form, Forms, Made},
-    store::{counters::Site, variants::Variants},
+    parts::Partial,
+    store::{self, counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
 
@@ -53,6 +54,8 @@ pub type Tags = Box<[Box<[u8]>]>;
 /// What few objects have.
 enum More {
     Known(Known),
+    /// Only parts of it are held.
+    Parts(Partial, Tags),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
@@ -117,7 +120,24 @@ impl Object {
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
             Some(More::Known(known)) => &known.tags,
+            Some(More::Parts(_, tags)) => tags,
             _ => &[],
+        }
+    }
+
+    /// The same, of which only these parts are held.
+    #[must_use]
+    pub fn with_parts(mut self, partial: Partial, tags: Tags) -> Self {
+        self.more = Some(Box::new(More::Parts(partial, tags)));
+        self
+    }
+
+    /// What of it is held, unless that is all.
+    #[must_use]
+    pub fn partial(&self) -> Option<&Partial> {
+        match self.more.as_deref() {
+            Some(More::Parts(partial, _)) => Some(partial),
+            _ => None,
         }
     }
 
@@ -167,7 +187,10 @@ impl Object {
         object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
         let tags: Tags = self.tags().into();
-        object.with_known(Known { tags, forms })
+        match self.partial() {
+            Some(partial) => object.with_parts(partial.clone(), tags),
+            None => object.with_known(Known { tags, forms }),
+        }
     }
 
     /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
@@ -302,15 +325,19 @@ impl fmt::Debug for Object {
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Known(known) => {
-                let lens = known.tags.iter().map(|tag| tag.len() as u64);
-                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
-                tags + known.forms.weight()
-            }
+            Self::Known(known) => of_tags(&known.tags) + known.forms.weight(),
+            Self::Parts(partial, tags) => partial.weight() + of_tags(tags),
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }
     }
+}
+
+fn of_tags(tags: &Tags) -> u64 {
+    let weights = tags
+        .iter()
+        .map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
+    weights.sum()
 }
 
 /// Writes a field line as objects keep it.

@@ -116,7 +116,11 @@ fn a_stale_answer_stands_in_for_every_kind_of_error() {
         ask(&proxy, "/a", &[]);
         for _ in 0..3 {
             let response = ask(&proxy, "/a", &[]);
-            assert_eq!((response.status, &*response.text()), (200, "kept"), "{name}");
+            assert_eq!(
+                (response.status, &*response.text()),
+                (200, "kept"),
+                "{name}"
+            );
             assert!(did(&response).contains("ttl=-"), "{}", did(&response));
         }
         // What else is wrong is the client's to know.
