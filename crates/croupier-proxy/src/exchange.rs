@@ -43,6 +43,8 @@ pub(crate) struct Asks {
     pub(crate) lines: Vec<(&'static str, Box<[u8]>)>,
     /// The query in normal form, when the client's is another.
     pub(crate) query: Option<Box<str>>,
+    /// A stale answer is given if no server can be asked: it is not worth a wait for one.
+    pub(crate) has_stand_in: bool,
 }
 
 /// What the record will say.

@@ -66,7 +66,9 @@ fn instead(
     fault: Fault,
 ) -> Result<Answer, Fault> {
     let now_ms = x.worker.moment().1;
-    if !fault.is_of_origin() || !stands_in(x, &held, now_ms) {
+    // 502 to 504: the origin's fault, or no server of its pool could be asked at all.
+    let is_for_want_of_answer = (502..=504).contains(&fault.code.status());
+    if !is_for_want_of_answer || !stands_in(x, &held, now_ms) {
         return Err(fault);
     }
     x.failed(fault);
@@ -189,6 +191,8 @@ fn passed(
 ) -> Answer {
     tell::not_stored(x, because);
     let now_ms = x.worker.moment().1;
+    // Others have looked up since.
+    key::write(x, rule);
     let key = x.worker.key.borrow();
     rule.store.refused(&key, because.as_str(), now_ms);
     drop(key);

@@ -16,7 +16,7 @@ use std::{rc::Rc, sync::Arc};
 
 use croupier_cache::{
     Object, Rules,
-    rules::{Asked, Because, Give, control::Wish, may_give},
+    rules::{Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give},
     store::{Claim, Fill, Found},
 };
 use croupier_http::{Method, Name, NameSet};
@@ -75,10 +75,12 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
     }
-    key::write(x, rule);
     let mut until = None;
+    let mut waited = None;
     for _ in 0..ROUNDS_MAX {
-        let (waiting, held) = match look(x, rule, &asked)? {
+        // The worker's key is whoever's looked up last: after a wait it has to be written anew.
+        key::write(x, rule);
+        let (waiting, held) = match look(x, rule, &asked, waited.as_ref())? {
             Once::Done(looked) => return Ok(looked),
             Once::Wait(waiting, held) => (waiting, held),
         };
@@ -86,13 +88,10 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
         // Rare, and large.
         match Box::pin(wait::run(x, conn, waiting, until)).await? {
-            Waited::Woken => {}
+            Waited::Woken => waited = Some(held),
             Waited::TooLong => {
                 tell::forward(x, rule, Because::Waited);
-                return Ok(Looked::Ask(match held {
-                    Some(held) => Ticket::Refresh(None, held),
-                    None => Ticket::Skip,
-                }));
+                return Ok(Looked::Ask(without_fill(held)));
             }
         }
     }
@@ -107,7 +106,13 @@ enum Once {
     Wait(croupier_cache::store::Waiting, Option<Arc<Object>>),
 }
 
-fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault> {
+/// `waited`: what was held when this request began to wait for another one's answer.
+fn look(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    waited: Option<&Option<Arc<Object>>>,
+) -> Result<Once, Fault> {
     let now_ms = x.worker.moment().1;
     let found = {
         let key = x.worker.key.borrow();
@@ -128,6 +133,10 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
                     fill::refresh(x, fill, &object);
                 }
                 return Ok(Once::Done(stale(x, rule, object, now_ms)));
+            }
+            Give::Ask(because) if has_come(&object, because, waited) => {
+                tell::collapsed(x, rule);
+                return Ok(Once::Done(give(x, object, now_ms)));
             }
             Give::Ask(because) => Some((object, because)),
         },
@@ -163,13 +172,14 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
     let Some(claim) = claim_of(x, rule) else {
         // A part, or no more than the head: nothing to keep, whatever comes.
         tell::forward(x, rule, because);
-        return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
+        return Ok(Once::Done(Looked::Ask(without_fill(held))));
     };
     match claim {
         Claim::Fill(fill) => {
             tell::forward(x, rule, because);
             Ok(Once::Done(Looked::Ask(match held {
                 Some(object) => {
+                    x.asks.has_stand_in = may_give_on_error(asked, &object.terms, now_ms).is_ok();
                     fill::ask_whether(x, &object);
                     Ticket::Refresh(Some(fill), object)
                 }
@@ -181,10 +191,27 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
         }
         Claim::Wait(_) if asks_anew(asked) || is_authorized(x) => {
             tell::forward(x, rule, because);
-            Ok(Once::Done(Looked::Ask(Ticket::Skip)))
+            Ok(Once::Done(Looked::Ask(without_fill(held))))
         }
         Claim::Wait(waiting) => Ok(Once::Wait(waiting, held)),
     }
+}
+
+/// For a request whose answer is not to be kept: what is held still stands in for an error.
+fn without_fill(held: Option<Arc<Object>>) -> Ticket {
+    held.map_or(Ticket::Skip, |held| Ticket::Refresh(None, held))
+}
+
+/// Has it come while this request waited for it? Then it is the origin's word for this one too,
+/// however short it holds: those who wait for it must not ask one after the other.
+fn has_come(
+    object: &Arc<Object>,
+    because: Because,
+    waited: Option<&Option<Arc<Object>>>,
+) -> bool {
+    let is_other =
+        |before: &Option<Arc<Object>>| !before.as_ref().is_some_and(|old| Arc::ptr_eq(old, object));
+    matches!(because, Because::NoCache | Because::Stale) && waited.is_some_and(is_other)
 }
 
 /// Claims the right to fetch, unless the request asks for something that is not kept.
