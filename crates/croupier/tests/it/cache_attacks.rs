@@ -487,7 +487,7 @@ fn routes_of_one_site_keep_apart_what_they_ask_for_in_their_own_words() {
         "",
         "",
         &format!(
-            "routes = [{{ match = \"/api/*\", strip_prefix = \"/api\", proxy = \"{}\" }}]",
+            "routes = [{{ path = \"/api/*\", strip_prefix = \"/api\", proxy = \"{}\" }}]",
             origin.address()
         ),
     ));

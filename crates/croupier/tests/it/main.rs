@@ -5,6 +5,7 @@
 mod crowd;
 mod shelf;
 mod prelude;
+mod scripts;
 mod verdict;
 
 mod first_light;
@@ -19,6 +20,7 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod compress_once;
 mod cache_attacks;
 mod cache_collapse;
 mod cache_fresh;
@@ -66,6 +68,7 @@ mod sticky;
 
 mod real_browser;
 mod real_curl;
+mod real_dictionary;
 mod real_grpc;
 mod real_nghttp;
 mod real_tools;

@@ -66,9 +66,9 @@ fn instead(
     fault: Fault,
 ) -> Result<Answer, Fault> {
     let now_ms = x.worker.moment().1;
-    // 502 to 504: the origin's fault, or no server of its pool could be asked at all.
-    let is_for_want_of_answer = (502..=504).contains(&fault.code.status());
-    if !is_for_want_of_answer || !stands_in(x, &held, now_ms) {
+    // Also when no server was there to be asked: whose fault it is, is no matter to the client.
+    let is_failure = fault.is_of_origin() || giving::is_error(fault.code.status());
+    if !is_failure || !stands_in(x, &held, now_ms) {
         return Err(fault);
     }
     x.failed(fault);
@@ -191,7 +191,7 @@ fn passed(
 ) -> Answer {
     tell::not_stored(x, because);
     let now_ms = x.worker.moment().1;
-    // Others have looked up since.
+    // The worker's key was others' meanwhile.
     key::write(x, rule);
     let key = x.worker.key.borrow();
     rule.store.refused(&key, because.as_str(), now_ms);
@@ -226,7 +226,7 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
     if !invalidate::invalidates(x.incoming.head.method, head.status) {
         return;
     }
-    key::forget(x, rule, &x.incoming.target);
+    key::forget(x, &x.incoming.target);
     let scheme = match x.incoming.scheme {
         "https" => Scheme::Https,
         _ => Scheme::Http,
@@ -235,7 +235,7 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
     for location in invalidate::locations(&head.fields) {
         let mut other = Target::default();
         if invalidate::resolve(scheme, target, &target.authority, location, &mut other).is_some() {
-            key::forget(x, rule, &other);
+            key::forget(x, &other);
         }
     }
     for tag in groups::invalidated(&head.fields, &key::origin(x)).iter() {

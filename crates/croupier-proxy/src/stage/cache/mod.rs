@@ -17,12 +17,12 @@ use std::{rc::Rc, sync::Arc};
 use croupier_cache::{
     Object, Rules,
     rules::{Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give},
-    store::{Claim, Fill, Found},
+    store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
-use croupier_http::{Method, Name, NameSet};
+use croupier_http::{Method, Name, NameSet, rules::hop};
 use croupier_net::client::ClientStream;
 
-use self::wait::Waited;
+use self::wait::{Pause, Waited};
 use crate::{
     answer::Answer,
     exchange::Exchange,
@@ -55,8 +55,9 @@ pub(crate) enum Ticket {
     Refresh(Option<Fill>, Arc<Object>),
 }
 
-/// So often a request waits for another one's answer that turns out not to be for it.
-const ROUNDS_MAX: u32 = 3;
+/// So often a request looks again, because another one's answer turned out not to be for it or what
+/// the disk had led on.
+const ROUNDS_MAX: u32 = 6;
 
 /// Looks for an answer that is held.
 pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result<Looked, Fault> {
@@ -76,19 +77,24 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         return Ok(Looked::Ask(aside.ticket));
     }
     let mut until = None;
-    let mut waited = None;
+    let mut between = Between::default();
     for _ in 0..ROUNDS_MAX {
-        // The worker's key is whoever's looked up last: after a wait it has to be written anew.
+        // Each time: while this exchange waited, the worker's key was others'.
         key::write(x, rule);
-        let (waiting, held) = match look(x, rule, &asked, waited.as_ref())? {
+        let (pause, held) = match look(x, rule, &asked, &mut between)? {
             Once::Done(looked) => return Ok(looked),
-            Once::Wait(waiting, held) => (waiting, held),
+            Once::Wait(waiting, held) => (Pause::Other(waiting), held),
+            Once::Read(reading) => (Pause::Disk(reading), None),
         };
         let timers = &x.worker.local.timers;
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
         // Rare, and large.
-        match Box::pin(wait::run(x, conn, waiting, until)).await? {
-            Waited::Woken => waited = Some(held),
+        match Box::pin(wait::run(x, conn, pause, until)).await? {
+            Waited::Woken => {
+                let before = held.as_ref().map_or(0, |held| held.terms.received_ms);
+                between.waited_since = Some(before.max(x.incoming.unix_ms.saturating_sub(1)));
+            }
+            Waited::Brought(what) => between.brought = Some(what),
             Waited::TooLong => {
                 tell::forward(x, rule, Because::Waited);
                 return Ok(Looked::Ask(without_fill(held)));
@@ -103,20 +109,36 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
-    Wait(croupier_cache::store::Waiting, Option<Arc<Object>>),
+    Wait(Waiting, Option<Arc<Object>>),
+    /// It may lie on disk.
+    Read(Reading),
 }
 
-/// `waited`: what was held when this request began to wait for another one's answer.
+/// What has happened to a request between two looks.
+#[derive(Debug, Default)]
+struct Between {
+    /// What the disk had for it.
+    brought: Option<Brought>,
+    /// It has waited for another one's answer: what came later than this has come meanwhile,
+    /// milliseconds since 1970.
+    waited_since: Option<u64>,
+}
+
+/// Looks once, at the worker's key.
 fn look(
     x: &mut Exchange,
     rule: &CachePlan,
     asked: &Asked,
-    waited: Option<&Option<Arc<Object>>>,
+    between: &mut Between,
 ) -> Result<Once, Fault> {
     let now_ms = x.worker.moment().1;
-    let found = {
-        let key = x.worker.key.borrow();
-        rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+    let found = match between.brought.take() {
+        Some(Brought::Object(object)) => Found::Held(object),
+        Some(Brought::Nothing) => Found::Nothing,
+        Some(Brought::Again) | None => {
+            let key = x.worker.key.borrow();
+            rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+        }
     };
     let held = match found {
         Found::Held(object) if !may_see(x, &object) => {
@@ -134,12 +156,13 @@ fn look(
                 }
                 return Ok(Once::Done(stale(x, rule, object, now_ms)));
             }
-            Give::Ask(because) if has_come(&object, because, waited) => {
+            Give::Ask(because) if has_come(&object, because, between) => {
                 tell::collapsed(x, rule);
                 return Ok(Once::Done(give(x, object, now_ms)));
             }
             Give::Ask(because) => Some((object, because)),
         },
+        Found::OnDisk(reading) => return Ok(Once::Read(reading)),
         Found::Filling(filling) if !asks_anew(asked) => {
             tell::collapsed(x, rule);
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), None);
@@ -204,14 +227,10 @@ fn without_fill(held: Option<Arc<Object>>) -> Ticket {
 
 /// Has it come while this request waited for it? Then it is the origin's word for this one too,
 /// however short it holds: those who wait for it must not ask one after the other.
-fn has_come(
-    object: &Arc<Object>,
-    because: Because,
-    waited: Option<&Option<Arc<Object>>>,
-) -> bool {
-    let is_other =
-        |before: &Option<Arc<Object>>| !before.as_ref().is_some_and(|old| Arc::ptr_eq(old, object));
-    matches!(because, Because::NoCache | Because::Stale) && waited.is_some_and(is_other)
+fn has_come(object: &Object, because: Because, between: &Between) -> bool {
+    let since = between.waited_since;
+    matches!(because, Because::NoCache | Because::Stale)
+        && since.is_some_and(|since| object.terms.received_ms > since)
 }
 
 /// Claims the right to fetch, unless the request asks for something that is not kept.
@@ -274,6 +293,10 @@ fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<
     }
     if rule.bypass(fields).is_some() {
         return aside(Because::BypassCookie, Ticket::Skip);
+    }
+    let mut others = fields.iter().filter(|field| field.name == Name::OTHER);
+    if others.any(|field| hop::overrides_method(field.raw_name)) {
+        return aside(Because::Method, Ticket::Skip);
     }
     None
 }
