@@ -33,7 +33,8 @@ fn hosts_ports_and_schemes_are_kept_apart() {
     for _ in 0..2 {
         for host in ["a.test", "b.test", "a.test:8080", "a.test:8081"] {
             for scheme in ["http", "https"] {
-                let lines = format!("GET /x HTTP/1.1\nHost: {host}\nX-Forwarded-Proto: {scheme}\n\n");
+                let lines =
+                    format!("GET /x HTTP/1.1\nHost: {host}\nX-Forwarded-Proto: {scheme}\n\n");
                 let expected = format!("{scheme} {host} /x");
                 assert_eq!(say(&proxy, &lines).text(), expected);
             }
@@ -41,7 +42,10 @@ fn hosts_ports_and_schemes_are_kept_apart() {
     }
     assert_eq!(origin.requests().len(), 8);
     // The same name in other words is the same.
-    let same = say(&proxy, "GET /x HTTP/1.1\nHost: A.Test\nX-Forwarded-Proto: http\n\n");
+    let same = say(
+        &proxy,
+        "GET /x HTTP/1.1\nHost: A.Test\nX-Forwarded-Proto: http\n\n",
+    );
     assert!(is_hit(&same), "{}", did(&same));
     let absolute = say(&proxy, "GET http://b.test/x HTTP/1.1\nHost: b.test\n\n");
     assert_eq!(absolute.text(), "http b.test /x");
@@ -49,40 +53,184 @@ fn hosts_ports_and_schemes_are_kept_apart() {
 
 /// What pages and frameworks are known to look at, without saying so in `Vary`.
 const UNKEYED: &[&str] = &[
-    "Accept", "Accept-Charset", "Accept-Datetime", "Accept-Encoding", "Accept-Language",
-    "Akamai-Origin-Hop", "Api-Version", "Base-Url", "Cf-Connecting-Ip", "Cf-Ipcountry",
-    "Cf-Ray", "Cf-Visitor", "Client-Ip", "Clientip", "Cluster-Client-Ip", "Cookie",
-    "Dnt", "Downlink", "Dpr", "Ect", "Fastly-Client-Ip", "Fastly-Ff", "Fastly-Ssl",
-    "Forwarded", "Forwarded-For", "Forwarded-For-Ip", "Forwarded-Host", "Forwarded-Proto",
-    "From", "Front-End-Https", "Front-End-Proto", "Http-Client-Ip", "Http-Host", "Http-Referer",
-    "Http-Url", "Http-X-Forwarded-For", "Https", "Incap-Client-Ip", "Origin", "Pragma", "Prefer",
-    "Profile", "Proxy", "Proxy-Client-Ip", "Proxy-Host", "Proxy-Url", "Real-Ip", "Redirect",
-    "Referer", "Referrer", "Refferer", "Remote-Addr", "Request-Uri", "Save-Data", "Sec-Ch-Ua",
-    "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode",
-    "Sec-Fetch-Site", "Sec-Gpc", "Server-Name", "Soapaction", "Source-Ip", "Surrogate-Capability",
-    "Translate", "True-Client-Ip", "True-Client-Port", "Ua-Cpu", "Unencoded-Url", "Uri", "Url",
-    "User-Agent", "Viewport-Width", "Wap-Connection", "Width", "X-Access-Token", "X-Api-Key",
-    "X-Api-Version", "X-Att-Deviceid", "X-Auth-Token", "X-Azure-Clientip", "X-Azure-Fdid",
-    "X-Azure-Ref", "X-Backend", "X-Backend-Host", "X-Base-Url", "X-Bluecoat-Via",
-    "X-Cache-Key", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Correlation-Id", "X-Csrf-Token",
-    "X-Custom-Ip-Authorization", "X-Debug", "X-Device", "X-Device-Type", "X-Do-Not-Track",
-    "X-Envoy-External-Address", "X-Envoy-Original-Path", "X-Escaped-Fragment", "X-Forward",
-    "X-Forward-For", "X-Forward-Proto", "X-Forwarded", "X-Forwarded-By", "X-Forwarded-For",
-    "X-Forwarded-For-Original", "X-Forwarded-Host", "X-Forwarded-Path", "X-Forwarded-Port",
-    "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
-    "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Url",
-    "X-Forwarder-For", "X-From-Cdn", "X-Frontend", "X-Gateway-Host", "X-Geo-Country",
-    "X-Host", "X-Host-Override", "X-Http-Destinationurl", "X-Http-Host-Override",
-    "X-Http-Method", "X-Http-Method-Override", "X-Http-Path-Override", "X-Https",
-    "X-Ip", "X-Ip-Trail", "X-Jsonp-Callback", "X-Language", "X-Locale", "X-Method-Override",
-    "X-Middleware-Prefetch", "X-Middleware-Subrequest", "X-Nextjs-Data", "X-Oauth-Scopes",
-    "X-Original-Host", "X-Original-Remote-Addr", "X-Original-Uri", "X-Original-Url",
-    "X-Originally-Forwarded-For", "X-Originating-Ip", "X-Override-Url", "X-Path-Info",
-    "X-Pjax", "X-Proto", "X-Proxy-Url", "X-Proxyuser-Ip", "X-Proxy-Url", "X-Real-Ip",
-    "X-Redirect", "X-Referer", "X-Remote-Addr", "X-Remote-Ip", "X-Request-Start",
-    "X-Requested-With", "X-Rewrite-Url", "X-Scheme", "X-Server-Name", "X-Theme", "X-Timer",
-    "X-True-Ip", "X-Turbo-Charged-By", "X-Uidh", "X-Url-Scheme", "X-User", "X-User-Agent",
-    "X-Varnish", "X-Wap-Profile", "X-Wp-Nonce", "Rsc", "Next-Router-State-Tree",
+    "Accept",
+    "Accept-Charset",
+    "Accept-Datetime",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Akamai-Origin-Hop",
+    "Api-Version",
+    "Base-Url",
+    "Cf-Connecting-Ip",
+    "Cf-Ipcountry",
+    "Cf-Ray",
+    "Cf-Visitor",
+    "Client-Ip",
+    "Clientip",
+    "Cluster-Client-Ip",
+    "Cookie",
+    "Dnt",
+    "Downlink",
+    "Dpr",
+    "Ect",
+    "Fastly-Client-Ip",
+    "Fastly-Ff",
+    "Fastly-Ssl",
+    "Forwarded",
+    "Forwarded-For",
+    "Forwarded-For-Ip",
+    "Forwarded-Host",
+    "Forwarded-Proto",
+    "From",
+    "Front-End-Https",
+    "Front-End-Proto",
+    "Http-Client-Ip",
+    "Http-Host",
+    "Http-Referer",
+    "Http-Url",
+    "Http-X-Forwarded-For",
+    "Https",
+    "Incap-Client-Ip",
+    "Origin",
+    "Pragma",
+    "Prefer",
+    "Profile",
+    "Proxy",
+    "Proxy-Client-Ip",
+    "Proxy-Host",
+    "Proxy-Url",
+    "Real-Ip",
+    "Redirect",
+    "Referer",
+    "Referrer",
+    "Refferer",
+    "Remote-Addr",
+    "Request-Uri",
+    "Save-Data",
+    "Sec-Ch-Ua",
+    "Sec-Ch-Ua-Mobile",
+    "Sec-Ch-Ua-Platform",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Gpc",
+    "Server-Name",
+    "Soapaction",
+    "Source-Ip",
+    "Surrogate-Capability",
+    "Translate",
+    "True-Client-Ip",
+    "True-Client-Port",
+    "Ua-Cpu",
+    "Unencoded-Url",
+    "Uri",
+    "Url",
+    "User-Agent",
+    "Viewport-Width",
+    "Wap-Connection",
+    "Width",
+    "X-Access-Token",
+    "X-Api-Key",
+    "X-Api-Version",
+    "X-Att-Deviceid",
+    "X-Auth-Token",
+    "X-Azure-Clientip",
+    "X-Azure-Fdid",
+    "X-Azure-Ref",
+    "X-Backend",
+    "X-Backend-Host",
+    "X-Base-Url",
+    "X-Bluecoat-Via",
+    "X-Cache-Key",
+    "X-Client-Ip",
+    "X-Cluster-Client-Ip",
+    "X-Correlation-Id",
+    "X-Csrf-Token",
+    "X-Custom-Ip-Authorization",
+    "X-Debug",
+    "X-Device",
+    "X-Device-Type",
+    "X-Do-Not-Track",
+    "X-Envoy-External-Address",
+    "X-Envoy-Original-Path",
+    "X-Escaped-Fragment",
+    "X-Forward",
+    "X-Forward-For",
+    "X-Forward-Proto",
+    "X-Forwarded",
+    "X-Forwarded-By",
+    "X-Forwarded-For",
+    "X-Forwarded-For-Original",
+    "X-Forwarded-Host",
+    "X-Forwarded-Path",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Url",
+    "X-Forwarder-For",
+    "X-From-Cdn",
+    "X-Frontend",
+    "X-Gateway-Host",
+    "X-Geo-Country",
+    "X-Host",
+    "X-Host-Override",
+    "X-Http-Destinationurl",
+    "X-Http-Host-Override",
+    "X-Http-Method",
+    "X-Http-Method-Override",
+    "X-Http-Path-Override",
+    "X-Https",
+    "X-Ip",
+    "X-Ip-Trail",
+    "X-Jsonp-Callback",
+    "X-Language",
+    "X-Locale",
+    "X-Method-Override",
+    "X-Middleware-Prefetch",
+    "X-Middleware-Subrequest",
+    "X-Nextjs-Data",
+    "X-Oauth-Scopes",
+    "X-Original-Host",
+    "X-Original-Remote-Addr",
+    "X-Original-Uri",
+    "X-Original-Url",
+    "X-Originally-Forwarded-For",
+    "X-Originating-Ip",
+    "X-Override-Url",
+    "X-Path-Info",
+    "X-Pjax",
+    "X-Proto",
+    "X-Proxy-Url",
+    "X-Proxyuser-Ip",
+    "X-Proxy-Url",
+    "X-Real-Ip",
+    "X-Redirect",
+    "X-Referer",
+    "X-Remote-Addr",
+    "X-Remote-Ip",
+    "X-Request-Start",
+    "X-Requested-With",
+    "X-Rewrite-Url",
+    "X-Scheme",
+    "X-Server-Name",
+    "X-Theme",
+    "X-Timer",
+    "X-True-Ip",
+    "X-Turbo-Charged-By",
+    "X-Uidh",
+    "X-Url-Scheme",
+    "X-User",
+    "X-User-Agent",
+    "X-Varnish",
+    "X-Wap-Profile",
+    "X-Wp-Nonce",
+    "Rsc",
+    "Next-Router-State-Tree",
 ];
 
 /// What a request may make of the answer, though `Vary` does not say so, and nothing keeps apart:
@@ -90,7 +238,12 @@ const UNKEYED: &[&str] = &[
 #[test]
 fn a_header_that_says_where_a_request_came_from_or_goes_does_not_come_through() {
     let origin = Origin::start(|request| {
-        let lines: Vec<_> = request.headers.0.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let lines: Vec<_> = request
+            .headers
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
         Reply::ok(lines.join("\n")).header(FRESH.0, FRESH.1)
     });
     let proxy = keeping(&origin);
@@ -107,10 +260,22 @@ fn a_header_that_says_where_a_request_came_from_or_goes_does_not_come_through() 
     // A server that makes its answer of these would poison itself for others: these are the ones
     // that are known to be looked at for the address, the scheme, the host or the method.
     for name in [
-        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
-        "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Http-Method",
-        "X-Method-Override", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
-        "X-Forwarded-Server", "X-Host", "X-Original-Host", "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Original-Url",
+        "X-Rewrite-Url",
+        "X-Http-Method-Override",
+        "X-Http-Method",
+        "X-Method-Override",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Server",
+        "X-Host",
+        "X-Original-Host",
+        "Forwarded",
     ] {
         assert!(!through.contains(&name), "{name} of {through:?}");
     }
@@ -146,9 +311,21 @@ fn a_private_page_by_another_name_is_not_kept() {
     });
     let proxy = keeping(&origin);
     for path in [
-        "/me/x.css", "/me;x.css", "/me%0Ax.css", "/me%23x.css", "/static/..%2fme", "/me%00.js",
-        "/me%3fx.png", "/me/.css", "/me/%2e%2e/static/me.jpg", "/me?x.css", "/static/me.js",
-        "/robots.txt", "/me//x.ico", "/me%5cx.css", "/favicon.ico",
+        "/me/x.css",
+        "/me;x.css",
+        "/me%0Ax.css",
+        "/me%23x.css",
+        "/static/..%2fme",
+        "/me%00.js",
+        "/me%3fx.png",
+        "/me/.css",
+        "/me/%2e%2e/static/me.jpg",
+        "/me?x.css",
+        "/static/me.js",
+        "/robots.txt",
+        "/me//x.ico",
+        "/me%5cx.css",
+        "/favicon.ico",
     ] {
         for kind in ["nothing", "cookie", "private"] {
             let headers = [("Cookie", "session=alice"), ("X-Kind", kind)];
@@ -175,16 +352,23 @@ fn an_error_page_that_one_request_has_caused_is_for_that_one_only() {
     // The route itself says that what states nothing is fresh.
     for cache in ["", "ttl = \"1h\""] {
         let proxy = keeping_with(&origin, "", cache);
-        for (number, status) in [400, 403, 407, 408, 411, 413, 415, 416, 417, 421, 422, 429, 431, 500, 502, 503, 504]
-            .into_iter()
-            .enumerate()
+        for (number, status) in [
+            400, 403, 407, 408, 411, 413, 415, 416, 417, 421, 422, 429, 431, 500, 502, 503, 504,
+        ]
+        .into_iter()
+        .enumerate()
         {
             let path = format!("/{number}");
             let cause = status.to_string();
             let error = ask(&proxy, &path, &[("X-Cause", &cause)]);
             assert_eq!(error.status, status);
             let page = ask(&proxy, &path, &[]);
-            assert_eq!((page.status, &*page.text()), (200, "page"), "{status}: {}", did(&page));
+            assert_eq!(
+                (page.status, &*page.text()),
+                (200, "page"),
+                "{status}: {}",
+                did(&page)
+            );
         }
         let large = "x".repeat(5000);
         assert_eq!(ask(&proxy, "/large", &[("X-Large", &large)]).status, 431);
@@ -209,7 +393,11 @@ fn a_method_in_a_header_neither_fills_nor_empties() {
         Reply::ok(other.unwrap_or("GET")).header(FRESH.0, FRESH.1)
     });
     let proxy = keeping(&origin);
-    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
+    for name in [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+    ] {
         ask(&proxy, "/a", &[(name, "DELETE")]);
         assert_eq!(ask(&proxy, "/a", &[]).text(), "GET");
     }
@@ -222,9 +410,15 @@ fn a_get_with_content_neither_fills_nor_is_answered_by_what_is_held() {
     });
     let proxy = keeping(&origin);
     let mut client = Client::connect(proxy.address());
-    assert_eq!(client.request("GET", "/a", &[], "evil=1").text(), "got evil=1");
+    assert_eq!(
+        client.request("GET", "/a", &[], "evil=1").text(),
+        "got evil=1"
+    );
     assert_eq!(client.get("/a").text(), "got ");
-    assert_eq!(client.request("GET", "/a", &[], "evil=2").text(), "got evil=2");
+    assert_eq!(
+        client.request("GET", "/a", &[], "evil=2").text(),
+        "got evil=2"
+    );
     let held = client.get("/a");
     assert!(is_hit(&held) && held.text() == "got ");
     client.send("GET /b HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n");
@@ -267,10 +461,32 @@ fn targets_that_reach_the_server_in_different_words_are_different() {
     let plain = in_front_of(&origin);
     let proxy = keeping(&origin);
     let targets = [
-        "/a/b", "/a%2Fb", "/a%2fb", "/a/./b", "/a//b", "/A/b", "/a/b/", "/a/b?", "/a/b?x",
-        "/a/b?x=", "/a/b?x=1", "/a/b?x=1&", "/a/b?X=1", "/a/b?x=%31", "/a/b?x=1&x=1",
-        "/a/b;x", "/a/b;x=1", "/%61/b", "/a/c/../b", "/a/b%20", "/a/b+", "/a/b%2B",
-        "/a/b?x=1#y", "/a/b?a=1&b=2", "/a/b?b=2&a=1", "/a/b%3Fx=1",
+        "/a/b",
+        "/a%2Fb",
+        "/a%2fb",
+        "/a/./b",
+        "/a//b",
+        "/A/b",
+        "/a/b/",
+        "/a/b?",
+        "/a/b?x",
+        "/a/b?x=",
+        "/a/b?x=1",
+        "/a/b?x=1&",
+        "/a/b?X=1",
+        "/a/b?x=%31",
+        "/a/b?x=1&x=1",
+        "/a/b;x",
+        "/a/b;x=1",
+        "/%61/b",
+        "/a/c/../b",
+        "/a/b%20",
+        "/a/b+",
+        "/a/b%2B",
+        "/a/b?x=1#y",
+        "/a/b?a=1&b=2",
+        "/a/b?b=2&a=1",
+        "/a/b%3Fx=1",
     ];
     for round in 0..2 {
         for target in targets {
@@ -298,7 +514,10 @@ fn variants_are_bounded() {
         let response = client.request("GET", "/a", &[("X-Kind", &kind)], "");
         assert_eq!(response.text(), kind);
     }
-    let held = metric(&proxy, "croupier_cache_objects{store=\"edge\",tier=\"memory\"}");
+    let held = metric(
+        &proxy,
+        "croupier_cache_objects{store=\"edge\",tier=\"memory\"}",
+    );
     assert!((1.0..65.0).contains(&held), "{held}");
     // The last ones are those that are held.
     let last = client.request("GET", "/a", &[("X-Kind", "999")], "");
@@ -317,7 +536,9 @@ fn ranges_make_no_more_traffic_than_the_object_has_bytes() {
     let proxy = keeping(&origin);
     ask(&proxy, "/a", &[]);
     let many = |each: &str, count: usize| format!("bytes={}", vec![each; count].join(","));
-    let apart: Vec<_> = (0..1000).map(|n| format!("{}-{}", 10 * n, 10 * n)).collect();
+    let apart: Vec<_> = (0..1000)
+        .map(|n| format!("{}-{}", 10 * n, 10 * n))
+        .collect();
     for range in [
         many("0-", 1000),
         many("0-0", 1000),
@@ -334,8 +555,16 @@ fn ranges_make_no_more_traffic_than_the_object_has_bytes() {
     ] {
         let response = ask(&proxy, "/a", &[("Range", &range)]);
         let name = &range[..range.len().min(60)];
-        assert!([200, 206, 416].contains(&response.status), "{name}: {}", response.status);
-        assert!(response.body.len() <= 20_000 + 16 * 200, "{name}: {}", response.body.len());
+        assert!(
+            [200, 206, 416].contains(&response.status),
+            "{name}: {}",
+            response.status
+        );
+        assert!(
+            response.body.len() <= 20_000 + 16 * 200,
+            "{name}: {}",
+            response.body.len()
+        );
         assert!(response.is_complete());
     }
     assert_eq!(origin.requests().len(), 1);
@@ -364,7 +593,12 @@ fn a_304_renews_what_it_may_and_nothing_else() {
         let response = ask(&proxy, "/a", &[]);
         assert_eq!((response.status, &*response.text()), (200, "kept"));
         assert_eq!(response.headers.all("content-length"), ["4"]);
-        for name in ["content-encoding", "content-range", "x-hop", "transfer-encoding"] {
+        for name in [
+            "content-encoding",
+            "content-range",
+            "x-hop",
+            "transfer-encoding",
+        ] {
             assert!(!response.headers.has(name), "{name}");
         }
         assert_eq!(response.header("content-type"), Some("text/plain"));
@@ -389,7 +623,10 @@ fn a_cookie_that_comes_with_a_304_is_not_for_everybody() {
     ask(&proxy, "/a", &[]);
     ask(&proxy, "/a", &[("Cookie", "user=alice")]);
     let other = ask(&proxy, "/a", &[]);
-    assert!(!is_hit(&other) || !other.headers.has("set-cookie"), "{other:?}");
+    assert!(
+        !is_hit(&other) || !other.headers.has("set-cookie"),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -404,7 +641,9 @@ fn who_is_logged_in_gets_and_leaves_only_what_is_for_all() {
         ("no-store", false),
     ] {
         let origin = Origin::start(move |request| {
-            let user = request.header("authorization").map_or("nobody", |_| "alice");
+            let user = request
+                .header("authorization")
+                .map_or("nobody", |_| "alice");
             Reply::ok(format!("the page of {user}")).header("Cache-Control", line)
         });
         let proxy = keeping(&origin);
@@ -435,13 +674,20 @@ fn a_cookie_for_one_is_not_kept_unless_the_config_or_the_answer_allows_it() {
     }
     ask(&proxy, "/named", &[]);
     let named = ask(&proxy, "/named", &[]);
-    assert!(!is_hit(&named) || !named.headers.has("set-cookie"), "{named:?}");
+    assert!(
+        !is_hit(&named) || !named.headers.has("set-cookie"),
+        "{named:?}"
+    );
     let proxy = keeping_with(&origin, "", "cookies = \"store\"");
     ask(&proxy, "/a", &[]);
     assert!(is_hit(&ask(&proxy, "/a", &[])));
     let proxy = keeping_with(&origin, "", "bypass_cookies = [\"session*\"]");
     ask(&proxy, "/b", &[]);
-    assert!(!is_hit(&ask(&proxy, "/b", &[("Cookie", "a=1; session_id=7")])));
+    assert!(!is_hit(&ask(
+        &proxy,
+        "/b",
+        &[("Cookie", "a=1; session_id=7")]
+    )));
 }
 
 #[test]
@@ -455,14 +701,20 @@ fn numbers_that_no_clock_knows_are_bounded() {
         ("max-age=", false),
         ("max-age=0x10", false),
         ("max-age=1e9", false),
-        ("max-age=3600, stale-while-revalidate=18446744073709551616", true),
+        (
+            "max-age=3600, stale-while-revalidate=18446744073709551616",
+            true,
+        ),
     ] {
         let origin = Origin::start(move |_| Reply::ok("x").header("Cache-Control", line));
         let proxy = keeping(&origin);
         ask(&proxy, "/a", &[]);
         let second = ask(&proxy, "/a", &[]);
         assert_eq!(is_hit(&second), is_fresh, "{line}: {}", did(&second));
-        let much = [("Cache-Control", "max-stale=18446744073709551616, min-fresh=9223372036854775808")];
+        let much = [(
+            "Cache-Control",
+            "max-stale=18446744073709551616, min-fresh=9223372036854775808",
+        )];
         assert_eq!(ask(&proxy, "/a", &much).status, 200);
     }
     for age in ["18446744073709551616", "-1", "x", "4294967296"] {

@@ -28,7 +28,9 @@ fn crowd(proxy: &Proxy, count: usize, path: &str) -> Vec<(h2::Client, Vec<u32>)>
     (0..count / STREAMS)
         .map(|_| {
             let mut client = h2::Client::connect(proxy.address());
-            let streams = (0..STREAMS).map(|_| client.open(&Head::get(path))).collect();
+            let streams = (0..STREAMS)
+                .map(|_| client.open(&Head::get(path)))
+                .collect();
             (client, streams)
         })
         .collect()
@@ -250,8 +252,7 @@ fn what_turns_out_to_be_for_keeping_is_kept_though_it_was_not_before() {
 fn a_slow_reader_holds_nobody() {
     let body = pattern(900_000);
     let text = body.clone();
-    let origin =
-        Origin::start(move |_| Reply::ok(&text).header(FRESH.0, FRESH.1));
+    let origin = Origin::start(move |_| Reply::ok(&text).header(FRESH.0, FRESH.1));
     let proxy = keeping_with(&origin, "", WAITS);
     // It reads the head of it, and no more.
     let mut slow = Client::connect(proxy.address()).receive_buffer(4096);
@@ -296,11 +297,23 @@ fn what_breaks_off_is_nobodys_whole_answer_and_is_not_held() {
     let ways: [(&str, Break); 5] = [
         (
             "short",
-            Arc::new(move |go| head().length(10).then(half()).then(Reply::wait_for(go)).and_close()),
+            Arc::new(move |go| {
+                head()
+                    .length(10)
+                    .then(half())
+                    .then(Reply::wait_for(go))
+                    .and_close()
+            }),
         ),
         (
             "reset",
-            Arc::new(move |go| head().length(10).then(half()).then(Reply::wait_for(go)).and_reset()),
+            Arc::new(move |go| {
+                head()
+                    .length(10)
+                    .then(half())
+                    .then(Reply::wait_for(go))
+                    .and_reset()
+            }),
         ),
         (
             "no last chunk",
@@ -312,7 +325,11 @@ fn what_breaks_off_is_nobodys_whole_answer_and_is_not_held() {
         ),
         (
             "a bad chunk",
-            Arc::new(move |go| chunked().then(Reply::wait_for(go)).then(Reply::bytes("zz\r\n"))),
+            Arc::new(move |go| {
+                chunked()
+                    .then(Reply::wait_for(go))
+                    .then(Reply::bytes("zz\r\n"))
+            }),
         ),
     ];
     for (name, way) in ways {
@@ -375,7 +392,9 @@ fn a_fault_before_the_head_lets_the_others_ask_for_themselves() {
     let go = Event::new();
     let gate = go.clone();
     let origin = Origin::start(move |request| match request.connection {
-        0 => Reply::wait_for(&gate).then(Reply::bytes("garbage\r\n\r\n")).and_close(),
+        0 => Reply::wait_for(&gate)
+            .then(Reply::bytes("garbage\r\n\r\n"))
+            .and_close(),
         _ => Reply::ok("kept").header(FRESH.0, FRESH.1),
     });
     let proxy = crate::prelude::start(&crate::shelf::shelf_config(
@@ -408,7 +427,9 @@ fn what_never_ends_passes_through() {
         for _ in 0..48 {
             reply = reply.then(Reply::chunk(&piece));
         }
-        reply.then(Reply::wait_for(&enough)).then(Reply::last_chunk())
+        reply
+            .then(Reply::wait_for(&enough))
+            .then(Reply::last_chunk())
     });
     let proxy = keeping_with(&origin, "", WAITS);
     let before = proxy.rss_bytes();

@@ -391,8 +391,7 @@ fn what_must_not_be_kept_is_not() {
         "max-age=3600, no-store",
         "PRIVATE=\"x\", max-age=3600, No-Store",
     ] {
-        let origin =
-            Origin::start(move |_| Reply::ok("for one").header("Cache-Control", line));
+        let origin = Origin::start(move |_| Reply::ok("for one").header("Cache-Control", line));
         let proxy = keeping(&origin);
         for _ in 0..3 {
             assert!(!is_hit(&ask(&proxy, "/a", &[])), "{line}");

@@ -22,7 +22,10 @@ fn a_purge_from_outside_is_the_origins_to_refuse() {
         keeping_with(&origin, "", "purge_from = [\"10.0.0.0/8\", \"127.0.0.2\"]"),
     ] {
         ask(&proxy, "/a", &[]);
-        let told = [("X-Forwarded-For", "127.0.0.2"), ("Forwarded", "for=10.0.0.1")];
+        let told = [
+            ("X-Forwarded-For", "127.0.0.2"),
+            ("Forwarded", "for=10.0.0.1"),
+        ];
         for headers in [&[][..], &told] {
             let mut client = Client::connect(proxy.address());
             let response = client.request("PURGE", "/a", headers, "");
@@ -52,10 +55,7 @@ fn a_purge_from_a_listed_address_takes_every_variant() {
     let source = "127.0.0.2".parse().unwrap();
     let mut operator = Client::connect_from(source, proxy.address());
     let purged = operator.request("PURGE", "/a?x=1", &[], "");
-    assert_eq!(
-        (purged.status, &*purged.text()),
-        (200, "{\"objects\":2}\n")
-    );
+    assert_eq!((purged.status, &*purged.text()), (200, "{\"objects\":2}\n"));
     let again = operator.request("PURGE", "/a?x=1", &[], "");
     assert_eq!(again.text(), "{\"objects\":0}\n");
     for language in ["de", "en"] {

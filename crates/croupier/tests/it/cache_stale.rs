@@ -48,7 +48,11 @@ fn a_stale_answer_is_given_at_once_while_it_is_asked_for_anew() {
             _ => Reply::wait_for(&gate)
                 .then(Reply::ok("new").header("Cache-Control", "max-age=3600")),
         });
-        let proxy = keeping_with(&origin, "workers = 2", &format!("{cache}ignore_query = [\"utm_*\"]"));
+        let proxy = keeping_with(
+            &origin,
+            "workers = 2",
+            &format!("{cache}ignore_query = [\"utm_*\"]"),
+        );
         ask(&proxy, "/a?utm_source=mail&x=1", &[]);
         // The origin says nothing, and nobody waits for it.
         for _ in 0..20 {
@@ -62,7 +66,9 @@ fn a_stale_answer_is_given_at_once_while_it_is_asked_for_anew() {
         go.fire();
         // Its query is as it would have been, had a client waited for it.
         assert_eq!(requests[1].target, "/a?x=1");
-        let is_new = wait_until(SOON, || ask(&proxy, "/a?utm_source=mail&x=1", &[]).text() == "new");
+        let is_new = wait_until(SOON, || {
+            ask(&proxy, "/a?utm_source=mail&x=1", &[]).text() == "new"
+        });
         assert!(is_new);
         assert!(is_hit(&ask(&proxy, "/a?utm_source=mail&x=1", &[])));
         assert_eq!(origin.requests().len(), 2);
@@ -116,7 +122,11 @@ fn a_stale_answer_stands_in_for_every_kind_of_error() {
         ask(&proxy, "/a", &[]);
         for _ in 0..3 {
             let response = ask(&proxy, "/a", &[]);
-            assert_eq!((response.status, &*response.text()), (200, "kept"), "{name}");
+            assert_eq!(
+                (response.status, &*response.text()),
+                (200, "kept"),
+                "{name}"
+            );
             assert!(did(&response).contains("ttl=-"), "{}", did(&response));
         }
         // What else is wrong is the client's to know.

@@ -83,19 +83,33 @@ fn every_coding_that_a_client_takes_can_be_undone() {
         ("GZIP", "gzip"),
     ] {
         let response = take(&proxy, "/", accept);
-        assert_eq!(response.header("content-encoding"), Some(coding), "{accept}");
+        assert_eq!(
+            response.header("content-encoding"),
+            Some(coding),
+            "{accept}"
+        );
         assert!(response.body.len() < text().len() / 4, "{accept}");
         assert_eq!(decoded(&response), text().as_bytes(), "{accept}");
         assert!(!response.headers.has("content-length"), "{accept}");
         assert_eq!(response.header("etag"), Some("W/\"one\""), "{accept}");
         assert!(response.headers.has_token("vary", "accept-encoding"));
     }
-    for accept in ["identity", "deflate", "gzip;q=0", "", "br;q=0, *;q=0.0", "identity, *;q=0"] {
+    for accept in [
+        "identity",
+        "deflate",
+        "gzip;q=0",
+        "",
+        "br;q=0, *;q=0.0",
+        "identity, *;q=0",
+    ] {
         let response = take(&proxy, "/", accept);
         assert_eq!(response.header("content-encoding"), None, "{accept}");
         assert_eq!(response.body, text().as_bytes(), "{accept}");
         assert_eq!(response.header("etag"), Some("\"one\""), "{accept}");
-        assert!(response.headers.has_token("vary", "accept-encoding"), "{accept}");
+        assert!(
+            response.headers.has_token("vary", "accept-encoding"),
+            "{accept}"
+        );
     }
 }
 
@@ -167,7 +181,9 @@ fn what_gains_nothing_or_tells_too_much_stays_as_it_is() {
             "/untyped" => Reply::ok(text()),
             "/no-transform" => page(text()).header("Cache-Control", "max-age=60, No-Transform"),
             "/cookie" => page(text()).header("Set-Cookie", "secret=1"),
-            "/part" => page(text()).status(206).header("Content-Range", "bytes 0-9399/20000"),
+            "/part" => page(text())
+                .status(206)
+                .header("Content-Range", "bytes 0-9399/20000"),
             "/coded" => page(text()).header("Content-Encoding", "aws-chunked"),
             "/twice" => page(text()).header("Content-Encoding", "gzip, br"),
             "/none" => Reply::empty(204),
@@ -177,7 +193,14 @@ fn what_gains_nothing_or_tells_too_much_stays_as_it_is() {
     });
     let proxy = compressing(&origin);
     for path in [
-        "/short", "/image", "/font", "/untyped", "/no-transform", "/cookie", "/part", "/coded",
+        "/short",
+        "/image",
+        "/font",
+        "/untyped",
+        "/no-transform",
+        "/cookie",
+        "/part",
+        "/coded",
         "/twice",
     ] {
         let response = take(&proxy, path, ALL);
@@ -196,7 +219,10 @@ fn what_gains_nothing_or_tells_too_much_stays_as_it_is() {
     // A digest of other bytes than these would be a lie.
     let digest = take(&proxy, "/digest", ALL);
     assert!(coding_of(&digest).is_some() && !digest.headers.has("content-digest"));
-    let all = compressing_with(&origin, "{ cookies = \"compress\", min = \"1B\", types = [\"*/*\"] }");
+    let all = compressing_with(
+        &origin,
+        "{ cookies = \"compress\", min = \"1B\", types = [\"*/*\"] }",
+    );
     for path in ["/short", "/image", "/cookie"] {
         assert!(coding_of(&take(&all, path, ALL)).is_some(), "{path}");
     }
@@ -217,7 +243,9 @@ fn head_says_what_get_would_and_old_clients_get_what_they_can_read() {
     // HTTP/1.0 knows no chunks: the body ends with the connection.
     for accept in ["", "Accept-Encoding: gzip\r\n"] {
         let mut old = Client::connect(proxy.address());
-        old.send(format!("GET / HTTP/1.0\r\nHost: example.test\r\n{accept}\r\n"));
+        old.send(format!(
+            "GET / HTTP/1.0\r\nHost: example.test\r\n{accept}\r\n"
+        ));
         let response = old.read_response();
         assert!(!response.headers.has("transfer-encoding"));
         assert_eq!(decoded(&response), text().as_bytes());
@@ -272,7 +300,15 @@ fn a_variant_in_a_coding_is_given_to_those_who_take_it_only() {
     for site in ["", "compress = true"] {
         let proxy = start(&shelf_config(&origin, "", "", site));
         for _ in 0..2 {
-            for accept in ["gzip", "identity", "br", "gzip, br", "", "gzip;q=0", "br, gzip;q=0"] {
+            for accept in [
+                "gzip",
+                "identity",
+                "br",
+                "gzip, br",
+                "",
+                "gzip;q=0",
+                "br, gzip;q=0",
+            ] {
                 let response = take(&proxy, "/", accept);
                 assert_eq!(decoded(&response), text().as_bytes(), "{accept}");
                 let takes_gzip = accept.contains("gzip") && !accept.contains("q=0");
@@ -398,7 +434,10 @@ fn a_body_that_breaks_off_is_not_made_whole_by_compressing_it() {
     for proxy in [compressing(&origin), keeping(&origin)] {
         for accept in ["gzip", "br", "zstd"] {
             let response = take(&proxy, "/", accept);
-            assert!(response.end == End::Cut || response.status == 502, "{accept}");
+            assert!(
+                response.end == End::Cut || response.status == 502,
+                "{accept}"
+            );
         }
     }
 }

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
 mod crowd;
-mod shelf;
 mod prelude;
 mod scripts;
+mod shelf;
 mod verdict;
 
 mod first_light;
@@ -20,13 +20,13 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
-mod compress_once;
 mod cache_attacks;
 mod cache_collapse;
 mod cache_fresh;
 mod cache_purge;
 mod cache_stale;
 mod compress;
+mod compress_once;
 mod interim;
 mod limits;
 mod sockets;
