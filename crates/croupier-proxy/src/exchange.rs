@@ -45,6 +45,8 @@ pub(crate) struct Asks {
     pub(crate) query: Option<Box<str>>,
     /// The request's content, when it was read before anybody was asked.
     pub(crate) content: Option<Rc<[u8]>>,
+    /// A stale answer is given if no server can be asked: it is not worth a wait for one.
+    pub(crate) has_stand_in: bool,
 }
 
 /// What the record will say.

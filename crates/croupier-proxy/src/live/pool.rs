@@ -126,6 +126,12 @@ impl LivePool {
         at != 0 && now.saturating_sub(at) > millis
     }
 
+    /// Is nobody in reach now?
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone_at.load(Ordering::Relaxed) != 0
+    }
+
     /// The tier that a request goes to; `chance` is any number. 0 in a pool with one tier. Only
     /// tiers with somebody to pick are given.
     #[must_use]

@@ -1,1 +1,751 @@
-//! To come.
+//! Nobody puts into the cache what others are to see, and nobody gets out of it what is another's.
+
+use croupier_testkit::wire::pattern;
+use croupier_testkit::{Proxy, Response};
+
+use crate::{
+    prelude::{Client, Origin, Reply, in_front_of, metric, start},
+    shelf::{ask, did, is_hit, keeping, keeping_with, shelf_config},
+};
+
+const FRESH: (&str, &str) = ("Cache-Control", "max-age=3600");
+
+/// Says which target it was asked for, and with which `Host` and scheme.
+fn echo() -> Origin {
+    Origin::start(|request| {
+        let says = |name: &str| request.header(name).unwrap_or("-").to_owned();
+        let (host, scheme) = (says("host"), says("x-forwarded-proto"));
+        Reply::ok(format!("{scheme} {host} {}", request.target)).header(FRESH.0, FRESH.1)
+    })
+}
+
+fn say(proxy: &Proxy, lines: &str) -> Response {
+    let mut client = Client::connect(proxy.address());
+    client.send(lines.replace('\n', "\r\n"));
+    client.read_response()
+}
+
+#[test]
+fn hosts_ports_and_schemes_are_kept_apart() {
+    let origin = echo();
+    let server = "trusted_proxies = [\"127.0.0.1\"]";
+    let proxy = keeping_with(&origin, server, "");
+    for _ in 0..2 {
+        for host in ["a.test", "b.test", "a.test:8080", "a.test:8081"] {
+            for scheme in ["http", "https"] {
+                let lines =
+                    format!("GET /x HTTP/1.1\nHost: {host}\nX-Forwarded-Proto: {scheme}\n\n");
+                let expected = format!("{scheme} {host} /x");
+                assert_eq!(say(&proxy, &lines).text(), expected);
+            }
+        }
+    }
+    assert_eq!(origin.requests().len(), 8);
+    // The same name in other words is the same.
+    let same = say(
+        &proxy,
+        "GET /x HTTP/1.1\nHost: A.Test\nX-Forwarded-Proto: http\n\n",
+    );
+    assert!(is_hit(&same), "{}", did(&same));
+    let absolute = say(&proxy, "GET http://b.test/x HTTP/1.1\nHost: b.test\n\n");
+    assert_eq!(absolute.text(), "http b.test /x");
+}
+
+/// What pages and frameworks are known to look at, without saying so in `Vary`.
+const UNKEYED: &[&str] = &[
+    "Accept",
+    "Accept-Charset",
+    "Accept-Datetime",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Akamai-Origin-Hop",
+    "Api-Version",
+    "Base-Url",
+    "Cf-Connecting-Ip",
+    "Cf-Ipcountry",
+    "Cf-Ray",
+    "Cf-Visitor",
+    "Client-Ip",
+    "Clientip",
+    "Cluster-Client-Ip",
+    "Cookie",
+    "Dnt",
+    "Downlink",
+    "Dpr",
+    "Ect",
+    "Fastly-Client-Ip",
+    "Fastly-Ff",
+    "Fastly-Ssl",
+    "Forwarded",
+    "Forwarded-For",
+    "Forwarded-For-Ip",
+    "Forwarded-Host",
+    "Forwarded-Proto",
+    "From",
+    "Front-End-Https",
+    "Front-End-Proto",
+    "Http-Client-Ip",
+    "Http-Host",
+    "Http-Referer",
+    "Http-Url",
+    "Http-X-Forwarded-For",
+    "Https",
+    "Incap-Client-Ip",
+    "Origin",
+    "Pragma",
+    "Prefer",
+    "Profile",
+    "Proxy",
+    "Proxy-Client-Ip",
+    "Proxy-Host",
+    "Proxy-Url",
+    "Real-Ip",
+    "Redirect",
+    "Referer",
+    "Referrer",
+    "Refferer",
+    "Remote-Addr",
+    "Request-Uri",
+    "Save-Data",
+    "Sec-Ch-Ua",
+    "Sec-Ch-Ua-Mobile",
+    "Sec-Ch-Ua-Platform",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-Fetch-Site",
+    "Sec-Gpc",
+    "Server-Name",
+    "Soapaction",
+    "Source-Ip",
+    "Surrogate-Capability",
+    "Translate",
+    "True-Client-Ip",
+    "True-Client-Port",
+    "Ua-Cpu",
+    "Unencoded-Url",
+    "Uri",
+    "Url",
+    "User-Agent",
+    "Viewport-Width",
+    "Wap-Connection",
+    "Width",
+    "X-Access-Token",
+    "X-Api-Key",
+    "X-Api-Version",
+    "X-Att-Deviceid",
+    "X-Auth-Token",
+    "X-Azure-Clientip",
+    "X-Azure-Fdid",
+    "X-Azure-Ref",
+    "X-Backend",
+    "X-Backend-Host",
+    "X-Base-Url",
+    "X-Bluecoat-Via",
+    "X-Cache-Key",
+    "X-Client-Ip",
+    "X-Cluster-Client-Ip",
+    "X-Correlation-Id",
+    "X-Csrf-Token",
+    "X-Custom-Ip-Authorization",
+    "X-Debug",
+    "X-Device",
+    "X-Device-Type",
+    "X-Do-Not-Track",
+    "X-Envoy-External-Address",
+    "X-Envoy-Original-Path",
+    "X-Escaped-Fragment",
+    "X-Forward",
+    "X-Forward-For",
+    "X-Forward-Proto",
+    "X-Forwarded",
+    "X-Forwarded-By",
+    "X-Forwarded-For",
+    "X-Forwarded-For-Original",
+    "X-Forwarded-Host",
+    "X-Forwarded-Path",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Url",
+    "X-Forwarder-For",
+    "X-From-Cdn",
+    "X-Frontend",
+    "X-Gateway-Host",
+    "X-Geo-Country",
+    "X-Host",
+    "X-Host-Override",
+    "X-Http-Destinationurl",
+    "X-Http-Host-Override",
+    "X-Http-Method",
+    "X-Http-Method-Override",
+    "X-Http-Path-Override",
+    "X-Https",
+    "X-Ip",
+    "X-Ip-Trail",
+    "X-Jsonp-Callback",
+    "X-Language",
+    "X-Locale",
+    "X-Method-Override",
+    "X-Middleware-Prefetch",
+    "X-Middleware-Subrequest",
+    "X-Nextjs-Data",
+    "X-Oauth-Scopes",
+    "X-Original-Host",
+    "X-Original-Remote-Addr",
+    "X-Original-Uri",
+    "X-Original-Url",
+    "X-Originally-Forwarded-For",
+    "X-Originating-Ip",
+    "X-Override-Url",
+    "X-Path-Info",
+    "X-Pjax",
+    "X-Proto",
+    "X-Proxy-Url",
+    "X-Proxyuser-Ip",
+    "X-Proxy-Url",
+    "X-Real-Ip",
+    "X-Redirect",
+    "X-Referer",
+    "X-Remote-Addr",
+    "X-Remote-Ip",
+    "X-Request-Start",
+    "X-Requested-With",
+    "X-Rewrite-Url",
+    "X-Scheme",
+    "X-Server-Name",
+    "X-Theme",
+    "X-Timer",
+    "X-True-Ip",
+    "X-Turbo-Charged-By",
+    "X-Uidh",
+    "X-Url-Scheme",
+    "X-User",
+    "X-User-Agent",
+    "X-Varnish",
+    "X-Wap-Profile",
+    "X-Wp-Nonce",
+    "Rsc",
+    "Next-Router-State-Tree",
+];
+
+/// What a request may make of the answer, though `Vary` does not say so, and nothing keeps apart:
+/// the names that came through to the origin. Two readers disagree about one address.
+#[test]
+fn a_header_that_says_where_a_request_came_from_or_goes_does_not_come_through() {
+    let origin = Origin::start(|request| {
+        let lines: Vec<_> = request
+            .headers
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
+        Reply::ok(lines.join("\n")).header(FRESH.0, FRESH.1)
+    });
+    let proxy = keeping(&origin);
+    let mut through = Vec::new();
+    for (number, name) in UNKEYED.iter().enumerate() {
+        let nonce = format!("nonce{number}.example");
+        let path = format!("/{number}");
+        let first = ask(&proxy, &path, &[(name, &nonce)]);
+        let second = ask(&proxy, &path, &[]);
+        if first.status == 200 && is_hit(&second) && second.text().contains(&nonce) {
+            through.push(*name);
+        }
+    }
+    // A server that makes its answer of these would poison itself for others: these are the ones
+    // that are known to be looked at for the address, the scheme, the host or the method.
+    for name in [
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Port",
+        "X-Original-Url",
+        "X-Rewrite-Url",
+        "X-Http-Method-Override",
+        "X-Http-Method",
+        "X-Method-Override",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Server",
+        "X-Host",
+        "X-Original-Host",
+        "Forwarded",
+    ] {
+        assert!(!through.contains(&name), "{name} of {through:?}");
+    }
+}
+
+#[test]
+fn a_header_that_a_server_looks_at_is_part_of_the_key_when_the_config_says_so() {
+    let origin = Origin::start(|request| {
+        Reply::ok(request.header("x-tenant").unwrap_or("none")).header(FRESH.0, FRESH.1)
+    });
+    let proxy = keeping_with(&origin, "", "key = [\"header.X-Tenant\"]");
+    for _ in 0..2 {
+        for tenant in ["a", "b", "c"] {
+            assert_eq!(ask(&proxy, "/", &[("X-Tenant", tenant)]).text(), tenant);
+        }
+        assert_eq!(ask(&proxy, "/", &[]).text(), "none");
+    }
+    assert_eq!(origin.requests().len(), 4);
+}
+
+#[test]
+fn a_private_page_by_another_name_is_not_kept() {
+    let origin = Origin::start(|request| {
+        let user = request.header("cookie").unwrap_or("nobody");
+        let page = Reply::ok(format!("the page of {user}")).header("Content-Type", "text/html");
+        match request.header("x-kind") {
+            Some("cookie") => page
+                .header(FRESH.0, FRESH.1)
+                .header("Set-Cookie", "session=renewed"),
+            Some("private") => page.header("Cache-Control", "private, max-age=3600"),
+            _ => page,
+        }
+    });
+    let proxy = keeping(&origin);
+    for path in [
+        "/me/x.css",
+        "/me;x.css",
+        "/me%0Ax.css",
+        "/me%23x.css",
+        "/static/..%2fme",
+        "/me%00.js",
+        "/me%3fx.png",
+        "/me/.css",
+        "/me/%2e%2e/static/me.jpg",
+        "/me?x.css",
+        "/static/me.js",
+        "/robots.txt",
+        "/me//x.ico",
+        "/me%5cx.css",
+        "/favicon.ico",
+    ] {
+        for kind in ["nothing", "cookie", "private"] {
+            let headers = [("Cookie", "session=alice"), ("X-Kind", kind)];
+            let own = ask(&proxy, path, &headers);
+            // Some of them are refused before anybody sees them.
+            let other = ask(&proxy, path, &[("X-Kind", kind)]);
+            assert_eq!(own.status, other.status, "{path}");
+            assert!(!is_hit(&other), "{path} {kind}");
+            assert!(!other.text().contains("alice"), "{path} {kind}");
+        }
+    }
+}
+
+#[test]
+fn an_error_page_that_one_request_has_caused_is_for_that_one_only() {
+    let origin = Origin::start(|request| {
+        let says = |name: &str| request.header(name).unwrap_or_default().to_owned();
+        let status: u16 = says("x-cause").parse().unwrap_or(200);
+        if says("x-large").len() > 4000 {
+            return Reply::ok("too large").status(431);
+        }
+        Reply::ok("page").status(status)
+    });
+    // The route itself says that what states nothing is fresh.
+    for cache in ["", "ttl = \"1h\""] {
+        let proxy = keeping_with(&origin, "", cache);
+        for (number, status) in [
+            400, 403, 407, 408, 411, 413, 415, 416, 417, 421, 422, 429, 431, 500, 502, 503, 504,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = format!("/{number}");
+            let cause = status.to_string();
+            let error = ask(&proxy, &path, &[("X-Cause", &cause)]);
+            assert_eq!(error.status, status);
+            let page = ask(&proxy, &path, &[]);
+            assert_eq!(
+                (page.status, &*page.text()),
+                (200, "page"),
+                "{status}: {}",
+                did(&page)
+            );
+        }
+        let large = "x".repeat(5000);
+        assert_eq!(ask(&proxy, "/large", &[("X-Large", &large)]).status, 431);
+        assert_eq!(ask(&proxy, "/large", &[]).status, 200);
+        // What this proxy itself refuses has no place in the cache either.
+        for lines in [
+            "GET /odd HTTP/1.1\nHost: example.test\nX-Meta: a\0b\n\n",
+            "GET /odd HTTP/1.1\nHost: example.test\nTransfer-Encoding: x\n\n",
+            "GET /odd HTTP/1.1\nHost: example.test\nContent-Length: x\n\n",
+            "GET /odd HTTP/1.1\nHost: example.test\nExpect: x\n\n",
+        ] {
+            assert!(say(&proxy, lines).status >= 400);
+        }
+        assert_eq!(ask(&proxy, "/odd", &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_method_in_a_header_neither_fills_nor_empties() {
+    let origin = Origin::start(|request| {
+        let other = request.header("x-http-method-override");
+        Reply::ok(other.unwrap_or("GET")).header(FRESH.0, FRESH.1)
+    });
+    let proxy = keeping(&origin);
+    for name in [
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+    ] {
+        ask(&proxy, "/a", &[(name, "DELETE")]);
+        assert_eq!(ask(&proxy, "/a", &[]).text(), "GET");
+    }
+}
+
+#[test]
+fn a_get_with_content_neither_fills_nor_is_answered_by_what_is_held() {
+    let origin = Origin::start(|request| {
+        Reply::ok(format!("got {}", request.text())).header(FRESH.0, FRESH.1)
+    });
+    let proxy = keeping(&origin);
+    let mut client = Client::connect(proxy.address());
+    assert_eq!(
+        client.request("GET", "/a", &[], "evil=1").text(),
+        "got evil=1"
+    );
+    assert_eq!(client.get("/a").text(), "got ");
+    assert_eq!(
+        client.request("GET", "/a", &[], "evil=2").text(),
+        "got evil=2"
+    );
+    let held = client.get("/a");
+    assert!(is_hit(&held) && held.text() == "got ");
+    client.send("GET /b HTTP/1.1\r\nHost: example.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n");
+    assert_eq!(client.read_response().text(), "got evil");
+    assert_eq!(client.get("/b").text(), "got ");
+}
+
+#[test]
+fn a_parameter_that_is_no_part_of_the_key_does_not_reach_the_server() {
+    let origin = echo();
+    let proxy = keeping_with(&origin, "", "ignore_query = [\"utm_*\", \"_\"]");
+    for (target, forwarded) in [
+        ("/a?utm_source=x", "/a"),
+        ("/a?utm_source=x&b=1", "/a?b=1"),
+        ("/a?b=1&utm_source=x", "/a?b=1"),
+        ("/a?b=1&_=77&utm_x", "/a?b=1"),
+        ("/a?b=1;utm_source=x", "/a?b=1;utm_source=x"),
+        ("/a?utm_source=x;b=evil", "/a"),
+        ("/a?utm_source=x&utm_source=y&b=2", "/a?b=2"),
+        ("/a?b=2&b=evil", "/a?b=2&b=evil"),
+        ("/a?b=2%26utm_x=1", "/a?b=2%26utm_x=1"),
+    ] {
+        for round in 0..2 {
+            let response = ask(&proxy, target, &[]);
+            let expected = format!("http example.test {forwarded}");
+            assert_eq!(response.text(), expected, "{target} in round {round}");
+        }
+    }
+    // Whatever was asked, each of them came to the server once.
+    let mut targets: Vec<_> = origin.requests().into_iter().map(|r| r.target).collect();
+    let count = targets.len();
+    targets.sort();
+    targets.dedup();
+    assert_eq!(targets.len(), count, "{targets:?}");
+}
+
+#[test]
+fn targets_that_reach_the_server_in_different_words_are_different() {
+    let origin = echo();
+    let plain = in_front_of(&origin);
+    let proxy = keeping(&origin);
+    let targets = [
+        "/a/b",
+        "/a%2Fb",
+        "/a%2fb",
+        "/a/./b",
+        "/a//b",
+        "/A/b",
+        "/a/b/",
+        "/a/b?",
+        "/a/b?x",
+        "/a/b?x=",
+        "/a/b?x=1",
+        "/a/b?x=1&",
+        "/a/b?X=1",
+        "/a/b?x=%31",
+        "/a/b?x=1&x=1",
+        "/a/b;x",
+        "/a/b;x=1",
+        "/%61/b",
+        "/a/c/../b",
+        "/a/b%20",
+        "/a/b+",
+        "/a/b%2B",
+        "/a/b?x=1#y",
+        "/a/b?a=1&b=2",
+        "/a/b?b=2&a=1",
+        "/a/b%3Fx=1",
+    ];
+    for round in 0..2 {
+        for target in targets {
+            let (kept, asked) = (ask(&proxy, target, &[]), ask(&plain, target, &[]));
+            assert_eq!(kept.status, asked.status, "{target}");
+            if kept.status == 200 {
+                assert_eq!(kept.text(), asked.text(), "{target} in round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn variants_are_bounded() {
+    let origin = Origin::start(|request| {
+        Reply::ok(request.header("x-kind").unwrap_or_default())
+            .header(FRESH.0, FRESH.1)
+            .header("Vary", "X-Kind")
+    });
+    let metrics = "metrics = \"127.0.0.1:0\"";
+    let proxy = keeping_with(&origin, metrics, "");
+    let mut client = Client::connect(proxy.address());
+    for number in 0..1000 {
+        let kind = number.to_string();
+        let response = client.request("GET", "/a", &[("X-Kind", &kind)], "");
+        assert_eq!(response.text(), kind);
+    }
+    let held = metric(
+        &proxy,
+        "croupier_cache_objects{store=\"edge\",tier=\"memory\"}",
+    );
+    assert!((1.0..65.0).contains(&held), "{held}");
+    // The last ones are those that are held.
+    let last = client.request("GET", "/a", &[("X-Kind", "999")], "");
+    assert!(is_hit(&last));
+}
+
+#[test]
+fn ranges_make_no_more_traffic_than_the_object_has_bytes() {
+    let body = pattern(20_000);
+    let text = body.clone();
+    let origin = Origin::start(move |_| {
+        Reply::ok(&text)
+            .header(FRESH.0, FRESH.1)
+            .header("ETag", "\"one\"")
+    });
+    let proxy = keeping(&origin);
+    ask(&proxy, "/a", &[]);
+    let many = |each: &str, count: usize| format!("bytes={}", vec![each; count].join(","));
+    let apart: Vec<_> = (0..1000)
+        .map(|n| format!("{}-{}", 10 * n, 10 * n))
+        .collect();
+    for range in [
+        many("0-", 1000),
+        many("0-0", 1000),
+        many("-1", 17),
+        format!("bytes={}", apart.join(",")),
+        "bytes=0-0,-1,0-".into(),
+        "bytes=".into(),
+        "bytes=-".into(),
+        "bytes=0-18446744073709551616".into(),
+        "bytes=18446744073709551616-".into(),
+        "bytes=18446744073709551614-18446744073709551615".into(),
+        "bytes=-18446744073709551616".into(),
+        "bytes=9223372036854775807-".into(),
+    ] {
+        let response = ask(&proxy, "/a", &[("Range", &range)]);
+        let name = &range[..range.len().min(60)];
+        assert!(
+            [200, 206, 416].contains(&response.status),
+            "{name}: {}",
+            response.status
+        );
+        assert!(
+            response.body.len() <= 20_000 + 16 * 200,
+            "{name}: {}",
+            response.body.len()
+        );
+        assert!(response.is_complete());
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_304_renews_what_it_may_and_nothing_else() {
+    let origin = Origin::start(|request| {
+        if request.header("if-none-match").is_some() {
+            return Reply::empty(304)
+                .header("Cache-Control", "max-age=3600")
+                .header("Content-Encoding", "gzip")
+                .header("Content-Range", "bytes 0-0/1")
+                .header("Connection", "X-Hop")
+                .header("X-Hop", "of this connection")
+                .header("X-New", "yes");
+        }
+        Reply::ok("kept")
+            .header("ETag", "\"one\"")
+            .header("Content-Type", "text/plain")
+            .header("Cache-Control", "no-cache")
+    });
+    let proxy = keeping(&origin);
+    ask(&proxy, "/a", &[]);
+    for _ in 0..2 {
+        let response = ask(&proxy, "/a", &[]);
+        assert_eq!((response.status, &*response.text()), (200, "kept"));
+        assert_eq!(response.headers.all("content-length"), ["4"]);
+        for name in [
+            "content-encoding",
+            "content-range",
+            "x-hop",
+            "transfer-encoding",
+        ] {
+            assert!(!response.headers.has(name), "{name}");
+        }
+        assert_eq!(response.header("content-type"), Some("text/plain"));
+        assert_eq!(response.headers.all("x-new"), ["yes"]);
+    }
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[test]
+fn a_cookie_that_comes_with_a_304_is_not_for_everybody() {
+    let origin = Origin::start(|request| {
+        if request.header("if-none-match").is_some() {
+            return Reply::empty(304)
+                .header("Cache-Control", "max-age=3600")
+                .header("Set-Cookie", "session=alice");
+        }
+        Reply::ok("kept")
+            .header("ETag", "\"one\"")
+            .header("Cache-Control", "no-cache")
+    });
+    let proxy = keeping(&origin);
+    ask(&proxy, "/a", &[]);
+    ask(&proxy, "/a", &[("Cookie", "user=alice")]);
+    let other = ask(&proxy, "/a", &[]);
+    assert!(
+        !is_hit(&other) || !other.headers.has("set-cookie"),
+        "{other:?}"
+    );
+}
+
+#[test]
+fn who_is_logged_in_gets_and_leaves_only_what_is_for_all() {
+    let login = ("Authorization", "Basic YWxpY2U6eA==");
+    for (line, is_for_all) in [
+        ("max-age=3600", false),
+        ("public, max-age=3600", true),
+        ("s-maxage=3600", true),
+        ("must-revalidate, max-age=3600", true),
+        ("private, max-age=3600", false),
+        ("no-store", false),
+    ] {
+        let origin = Origin::start(move |request| {
+            let user = request
+                .header("authorization")
+                .map_or("nobody", |_| "alice");
+            Reply::ok(format!("the page of {user}")).header("Cache-Control", line)
+        });
+        let proxy = keeping(&origin);
+        ask(&proxy, "/a", &[login]);
+        assert_eq!(is_hit(&ask(&proxy, "/a", &[])), is_for_all, "{line}");
+        // And what nobody in particular got is nothing for who is somebody.
+        let own = ask(&proxy, "/b", &[]);
+        assert_eq!(own.text(), "the page of nobody");
+        let other = ask(&proxy, "/b", &[login]);
+        assert_eq!(is_hit(&other), is_for_all, "{line}");
+    }
+}
+
+#[test]
+fn a_cookie_for_one_is_not_kept_unless_the_config_or_the_answer_allows_it() {
+    let origin = Origin::start(|request| {
+        let line = match request.path() {
+            "/named" => "max-age=3600, no-cache=\"Set-Cookie\"",
+            _ => "max-age=3600, public",
+        };
+        Reply::ok("page")
+            .header("Cache-Control", line)
+            .header("Set-Cookie", &format!("session={}", request.number))
+    });
+    let proxy = keeping(&origin);
+    for _ in 0..3 {
+        assert!(!is_hit(&ask(&proxy, "/a", &[])));
+    }
+    ask(&proxy, "/named", &[]);
+    let named = ask(&proxy, "/named", &[]);
+    assert!(
+        !is_hit(&named) || !named.headers.has("set-cookie"),
+        "{named:?}"
+    );
+    let proxy = keeping_with(&origin, "", "cookies = \"store\"");
+    ask(&proxy, "/a", &[]);
+    assert!(is_hit(&ask(&proxy, "/a", &[])));
+    let proxy = keeping_with(&origin, "", "bypass_cookies = [\"session*\"]");
+    ask(&proxy, "/b", &[]);
+    assert!(!is_hit(&ask(
+        &proxy,
+        "/b",
+        &[("Cookie", "a=1; session_id=7")]
+    )));
+}
+
+#[test]
+fn numbers_that_no_clock_knows_are_bounded() {
+    for (line, is_fresh) in [
+        ("max-age=2147483648", true),
+        ("max-age=9223372036854775808", true),
+        ("max-age=99999999999999999999999999999999", true),
+        ("s-maxage=18446744073709551616", true),
+        ("max-age=-1", false),
+        ("max-age=", false),
+        ("max-age=0x10", false),
+        ("max-age=1e9", false),
+        (
+            "max-age=3600, stale-while-revalidate=18446744073709551616",
+            true,
+        ),
+    ] {
+        let origin = Origin::start(move |_| Reply::ok("x").header("Cache-Control", line));
+        let proxy = keeping(&origin);
+        ask(&proxy, "/a", &[]);
+        let second = ask(&proxy, "/a", &[]);
+        assert_eq!(is_hit(&second), is_fresh, "{line}: {}", did(&second));
+        let much = [(
+            "Cache-Control",
+            "max-stale=18446744073709551616, min-fresh=9223372036854775808",
+        )];
+        assert_eq!(ask(&proxy, "/a", &much).status, 200);
+    }
+    for age in ["18446744073709551616", "-1", "x", "4294967296"] {
+        let origin = Origin::start(move |_| {
+            Reply::ok("x")
+                .header("Cache-Control", "max-age=3600")
+                .header("ETag", "\"one\"")
+                .header("Age", age)
+        });
+        let proxy = keeping(&origin);
+        for _ in 0..3 {
+            assert_eq!(ask(&proxy, "/a", &[]).status, 200, "{age}");
+        }
+    }
+}
+
+#[test]
+fn routes_of_one_site_keep_apart_what_they_ask_for_in_their_own_words() {
+    let origin = echo();
+    let proxy = start(&shelf_config(
+        &origin,
+        "",
+        "",
+        &format!(
+            "routes = [{{ path = \"/api/*\", strip_prefix = \"/api\", proxy = \"{}\" }}]",
+            origin.address()
+        ),
+    ));
+    for _ in 0..2 {
+        assert!(ask(&proxy, "/api/x", &[]).text().ends_with(" /x"));
+        assert!(ask(&proxy, "/x", &[]).text().ends_with(" /x"));
+        assert!(ask(&proxy, "/api", &[]).status < 500);
+    }
+}

@@ -12,6 +12,9 @@ use crate::{
 
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
+/// A clock that is wrong makes nothing older.
+const NEVER: &str = "Fri, 01 Jan 2100 00:00:00 GMT";
+
 /// Answers that are fresh for an hour, numbered.
 fn numbered() -> Origin {
     Origin::start(|request| {
@@ -36,7 +39,7 @@ fn the_second_request_is_answered_without_the_origin() {
             .header("Cache-Control", "max-age=3600")
             .header("Age", "7")
             .header("X-Of-Origin", "yes")
-            .header("Date", DATE)
+            .header("Date", NEVER)
     });
     let proxy = keeping(&origin);
     let first = ask(&proxy, "/a", &[]);
@@ -53,7 +56,7 @@ fn the_second_request_is_answered_without_the_origin() {
     assert_eq!(second.text(), "kept");
     assert_eq!(second.header("x-of-origin"), Some("yes"));
     assert_eq!(second.header("content-length"), Some("4"));
-    assert_eq!(second.headers.all("date"), [DATE]);
+    assert_eq!(second.headers.all("date"), [NEVER]);
     let age: u32 = second.header("age").unwrap().parse().unwrap();
     assert!((7..60).contains(&age), "{age}");
     assert_eq!(second.headers.all("age").len(), 1);
@@ -155,7 +158,7 @@ fn a_miss_asks_for_all_of_it_whatever_the_client_has() {
     let requests = origin.requests();
     assert_eq!(requests[0].header("if-none-match"), None);
     let whole = ask(&proxy, "/a", &[]);
-    assert!(is_hit(&whole) && whole.body.len() == 1000);
+    assert_eq!((whole.status, whole.body.len()), (200, 1000));
     assert_eq!(origin.requests().len(), 1);
 }
 

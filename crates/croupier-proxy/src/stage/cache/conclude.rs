@@ -48,6 +48,9 @@ pub(crate) fn conclude(
             invalidate(x, rule, &dealt);
             Ok(kept_for_get(x, rule, dealt, deadline))
         }
+        (Ticket::Head(held), Ok(Answer::Dealt(dealt))) if giving::is_error(dealt.head.status) => {
+            Ok(refreshed(x, rule, (None, held), dealt, deadline))
+        }
         (Ticket::Head(held), Ok(Answer::Dealt(dealt))) => {
             hear_head(x, rule, &held, &dealt);
             Ok(Answer::Dealt(dealt))
@@ -55,7 +58,9 @@ pub(crate) fn conclude(
         (Ticket::Fill(fill), Ok(Answer::Dealt(dealt))) => {
             Ok(filled(x, rule, fill, dealt, deadline))
         }
-        (Ticket::Refresh(_, held), Err(fault)) => instead(x, rule, held, fault),
+        (Ticket::Refresh(_, held) | Ticket::Head(held), Err(fault)) => {
+            instead(x, rule, held, fault)
+        }
         (Ticket::Refresh(fill, held), Ok(Answer::Dealt(dealt))) => {
             Ok(refreshed(x, rule, (fill, held), dealt, deadline))
         }

@@ -70,7 +70,10 @@ fn take(x: &Exchange, dealt: Dealt, keeper: Box<dyn Keeper>, deadline: Tick) {
 
 /// Asks anew for what is held while it is given (RFC 5861 section 3).
 pub(super) fn refresh(x: &Exchange, fill: Fill, held: &Arc<Object>) {
+    let query = x.asks.query.clone();
     let mut x = Exchange::beside(x);
+    // It is asked for by its key, as the client's own request would be.
+    x.asks.query = query;
     let held = Arc::clone(held);
     spawn::unattended(&Rc::clone(&x.worker), async move {
         ask_whether(&mut x, &held);

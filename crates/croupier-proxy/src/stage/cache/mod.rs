@@ -19,7 +19,7 @@ use std::{rc::Rc, sync::Arc};
 
 use croupier_cache::{
     Object, Rules,
-    rules::{Asked, Because, Give, control::Wish, may_give},
+    rules::{Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give},
     store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
 use croupier_http::{Method, Name, NameSet, rules::hop};
@@ -87,11 +87,11 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         Box::pin(content::read(x, conn)).await?;
     }
     let mut until = None;
-    let mut brought = None;
+    let mut between = Between::default();
     for _ in 0..ROUNDS_MAX {
         // Anew each time: while this exchange waits, the worker's key becomes another one's.
         key::write(x, rule);
-        let (pause, held) = match look(x, rule, &asked, brought.take())? {
+        let (pause, held) = match look(x, rule, &asked, &mut between)? {
             Once::Done(looked) => return Ok(looked),
             Once::Wait(waiting, held) => (Pause::Other(waiting), held),
             Once::Read(reading) => (Pause::Disk(reading), None),
@@ -107,14 +107,14 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
         // Rare, and large.
         match Box::pin(wait::run(x, conn, pause, until)).await? {
-            Waited::Woken => {}
-            Waited::Brought(what) => brought = Some(what),
+            Waited::Woken => {
+                let before = held.as_ref().map_or(0, |held| held.terms.received_ms);
+                between.waited_since = Some(before.max(x.incoming.unix_ms.saturating_sub(1)));
+            }
+            Waited::Brought(what) => between.brought = Some(what),
             Waited::TooLong => {
                 tell::forward(x, rule, Because::Waited);
-                return Ok(Looked::Ask(match held {
-                    Some(held) => Ticket::Refresh(None, held),
-                    None => Ticket::Skip,
-                }));
+                return Ok(Looked::Ask(without_fill(held)));
             }
         }
     }
@@ -151,15 +151,25 @@ enum Once {
     Slices(Arc<Object>, Share),
 }
 
-/// Looks once, at the worker's key; `brought` is what the disk had for it.
+/// What has happened to a request between two looks.
+#[derive(Debug, Default)]
+struct Between {
+    /// What the disk had for it.
+    brought: Option<Brought>,
+    /// It has waited for another one's answer: what came later than this has come meanwhile,
+    /// milliseconds since 1970.
+    waited_since: Option<u64>,
+}
+
+/// Looks once, at the worker's key.
 fn look(
     x: &mut Exchange,
     rule: &CachePlan,
     asked: &Asked,
-    brought: Option<Brought>,
+    between: &mut Between,
 ) -> Result<Once, Fault> {
     let now_ms = x.worker.moment().1;
-    let found = match brought {
+    let found = match between.brought.take() {
         Some(Brought::Object(object)) => Found::Held(object),
         Some(Brought::Nothing) => Found::Nothing,
         Some(Brought::Again) | None => {
@@ -185,6 +195,10 @@ fn look(
                     fill::refresh(x, fill, &object);
                 }
                 return Ok(Once::Done(stale(x, rule, object, now_ms)));
+            }
+            Give::Ask(because) if has_come(&object, because, between) => {
+                tell::collapsed(x, rule);
+                return Ok(Once::Done(give(x, object, now_ms)));
             }
             Give::Ask(because) => Some((object, because)),
         },
@@ -227,6 +241,7 @@ fn look(
             tell::forward(x, rule, because);
             Ok(Once::Done(Looked::Ask(match held {
                 Some(object) => {
+                    x.asks.has_stand_in = may_give_on_error(asked, &object.terms, now_ms).is_ok();
                     fill::ask_whether(x, &object);
                     Ticket::Refresh(Some(fill), object)
                 }
@@ -238,7 +253,7 @@ fn look(
         }
         Claim::Wait(_) if asks_anew(asked) || is_authorized(x) => {
             tell::forward(x, rule, because);
-            Ok(Once::Done(Looked::Ask(Ticket::Skip)))
+            Ok(Once::Done(Looked::Ask(without_fill(held))))
         }
         Claim::Wait(waiting) => Ok(Once::Wait(waiting, held)),
     }
@@ -255,6 +270,19 @@ fn of_less(x: &mut Exchange, rule: &CachePlan, held: Option<Arc<Object>>) -> Tic
         (Some(held), false) => Ticket::Head(held),
         (None, false) => Ticket::Skip,
     }
+}
+
+/// For a request whose answer is not to be kept: what is held still stands in for an error.
+fn without_fill(held: Option<Arc<Object>>) -> Ticket {
+    held.map_or(Ticket::Skip, |held| Ticket::Refresh(None, held))
+}
+
+/// Has it come while this request waited for it? Then it is the origin's word for this one too,
+/// however short it holds: those who wait for it must not ask one after the other.
+fn has_come(object: &Object, because: Because, between: &Between) -> bool {
+    let since = between.waited_since;
+    matches!(because, Because::NoCache | Because::Stale)
+        && since.is_some_and(|since| object.terms.received_ms > since)
 }
 
 /// Claims the right to fetch, unless the request asks for something that is not kept.

@@ -297,6 +297,9 @@ pub(super) fn may_wait(x: &Exchange, pool: &PoolPlan) -> bool {
     let Some(queue) = pool.queue else {
         return false;
     };
+    if x.asks.has_stand_in && pool.live.is_gone() {
+        return false;
+    }
     let long = u64::try_from(queue.timeout.as_millis()).unwrap_or(u64::MAX);
     !pool
         .live
