@@ -1,19 +1,22 @@
 //! One answer that is kept: whole, unchangeable, shared by all who give it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
 };
 
 use croupier_http::Fields;
 
 use crate::{
+    forms::{Form, Forms, Made},
     store::{counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
 
 /// A kept answer. What changes is a new object: a 304 makes one with another head and the same body.
-#[derive(Debug)]
 pub struct Object {
     /// All of what it was asked by, compared in full on a hit: see `store::key`.
     pub key: Box<[u8]>,
@@ -27,6 +30,8 @@ pub struct Object {
     pub terms: Terms,
     /// How often it was given.
     hits: AtomicU32,
+    /// What was asked of whoever works in the background, a bit each: see [`Object::asks`].
+    asked: AtomicU8,
     /// Who counts what is done with it; none before a store has it.
     site: Option<Arc<Site>>,
     /// What few objects have.
@@ -46,13 +51,19 @@ pub enum Body {
 pub type Tags = Box<[Box<[u8]>]>;
 
 /// What few objects have.
-#[derive(Debug)]
 enum More {
-    Tags(Tags),
+    Known(Known),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
     Pass(u64),
+}
+
+/// What is known of an answer beside what came.
+#[derive(Debug, Default)]
+struct Known {
+    tags: Tags,
+    forms: Forms,
 }
 
 impl Body {
@@ -69,7 +80,7 @@ impl Body {
 impl Object {
     /// What an object in memory costs beside the bytes of its key, its lines and its body: itself,
     /// the counts of its `Arc` and of its body's, its place in the index with what such a table
-    /// keeps in reserve after it has doubled. `tests/store_weight.rs` measures it.
+    /// keeps in reserve after it has doubled. `tests/store/weight.rs` measures it.
     pub const OVERHEAD: u64 = 232;
 
     /// An object that nobody has been given yet.
@@ -82,6 +93,7 @@ impl Object {
             body,
             terms,
             hits: AtomicU32::new(0),
+            asked: AtomicU8::new(0),
             site: None,
             more: None,
         }
@@ -89,8 +101,14 @@ impl Object {
 
     /// The same with tags.
     #[must_use]
-    pub fn with_tags(mut self, tags: Tags) -> Self {
-        self.more = (!tags.is_empty()).then(|| Box::new(More::Tags(tags)));
+    pub fn with_tags(self, tags: Tags) -> Self {
+        let forms = self.forms().cloned().unwrap_or_default();
+        self.with_known(Known { tags, forms })
+    }
+
+    fn with_known(mut self, known: Known) -> Self {
+        let is_worth_it = !known.tags.is_empty() || !known.forms.is_empty();
+        self.more = is_worth_it.then(|| Box::new(More::Known(known)));
         self
     }
 
@@ -98,15 +116,46 @@ impl Object {
     #[must_use]
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
-            Some(More::Tags(tags)) => tags,
+            Some(More::Known(known)) => &known.tags,
             _ => &[],
         }
+    }
+
+    fn forms(&self) -> Option<&Forms> {
+        match self.more.as_deref() {
+            Some(More::Known(known)) => Some(&known.forms),
+            _ => None,
+        }
+    }
+
+    /// Its body in another form, once that was made or found to be of no use.
+    #[must_use]
+    pub fn form(&self, made: &Made) -> Option<&Form> {
+        self.forms()?.find(made)
+    }
+
+    /// Is there room for another?
+    #[must_use]
+    pub fn may_have_more_forms(&self) -> bool {
+        !self.forms().is_some_and(Forms::is_full)
+    }
+
+    /// The same answer with one more form of its body; None: it has too many, or has it.
+    pub(crate) fn with_form(&self, form: Form) -> Option<Self> {
+        let forms = match self.forms() {
+            Some(forms) => forms.with(form)?,
+            None => Forms::default().with(form)?,
+        };
+        Some(self.again(self.lines.clone(), self.terms, forms))
     }
 
     /// The same answer with another head: what a 304 makes of it.
     #[must_use]
     pub fn refreshed(&self, lines: Box<[u8]>, terms: Terms) -> Self {
-        let tags: Tags = self.tags().into();
+        self.again(lines, terms, self.forms().cloned().unwrap_or_default())
+    }
+
+    fn again(&self, lines: Box<[u8]>, terms: Terms, forms: Forms) -> Self {
         let mut object = Self::new(
             self.key.clone(),
             self.status,
@@ -115,8 +164,23 @@ impl Object {
             terms,
         );
         object.hits = AtomicU32::new(self.hits());
+        object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
-        object.with_tags(tags)
+        let tags: Tags = self.tags().into();
+        object.with_known(Known { tags, forms })
+    }
+
+    /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
+    /// whose meaning is the caller's.
+    #[must_use]
+    pub fn asks(&self, what: u8) -> bool {
+        let is_new = self.asked.load(Ordering::Relaxed) & what == 0;
+        is_new && self.asked.fetch_or(what, Ordering::Relaxed) & what == 0
+    }
+
+    /// Nobody had the time: it may be asked for again.
+    pub fn asks_again(&self, what: u8) {
+        self.asked.fetch_and(!what, Ordering::Relaxed);
     }
 
     /// The same answer, stale from now on.
@@ -224,13 +288,25 @@ impl Object {
     }
 }
 
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("key", &String::from_utf8_lossy(&self.key))
+            .field("status", &self.status)
+            .field("length", &self.body.length())
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
+    }
+}
+
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Tags(tags) => tags
-                .iter()
-                .map(|tag| crate::store::tags::WEIGHT + 2 * tag.len() as u64)
-                .sum(),
+            Self::Known(known) => {
+                let lens = known.tags.iter().map(|tag| tag.len() as u64);
+                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
+                tags + known.forms.weight()
+            }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }

@@ -15,6 +15,7 @@ pub mod buffers;
 pub mod timers;
 
 pub mod address;
+pub mod digest;
 pub mod tls;
 pub mod transport;
 
@@ -32,6 +33,7 @@ pub mod wire;
 pub mod client;
 pub mod origin;
 
+pub mod sendfile;
 pub mod splice;
 pub mod tunnel;
 

@@ -95,8 +95,25 @@ pub trait Sink {
     fn moved(&mut self, count: usize);
 }
 
+/// Calls `emit` with each name and value of all lines, those of the text first.
+pub(crate) fn all_lines(fields: &impl Outgoing, emit: &mut dyn FnMut(&[u8], &[u8])) {
+    for line in fields.text().split_inclusive(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+        if let Some(colon) = line.iter().position(|&byte| byte == b':') {
+            emit(&line[..colon], line[colon + 1..].trim_ascii());
+        }
+    }
+    fields.lines(emit);
+}
+
 /// Field lines on their way out: a head seen through edits. Visits each line once, in order.
 pub trait Outgoing {
+    /// Lines that lie in one text already, each `name: value CRLF`. They go first, and `lines` does
+    /// not visit them.
+    fn text(&self) -> &[u8] {
+        &[]
+    }
+
     /// Calls `emit` with each name and value.
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8]));
 }

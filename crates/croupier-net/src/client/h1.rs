@@ -304,6 +304,7 @@ impl ClientConn {
         let (version, persistent) = (self.version, self.persistent);
         let out = self.wire.output();
         encode::status_line(out, head);
+        out.extend_from_slice(fields.text());
         fields.lines(&mut |name, value| encode::field(out, name, value));
         match body {
             BodyLen::Length(length) => encode::content_length(out, length),
@@ -331,6 +332,7 @@ impl ClientConn {
         }
         let out = self.wire.output();
         encode::status_line(out, head);
+        out.extend_from_slice(fields.text());
         fields.lines(&mut |name, value| encode::field(out, name, value));
         out.extend_from_slice(b"\r\n");
     }
@@ -340,6 +342,7 @@ impl ClientConn {
         self.persistent = false;
         let out = self.wire.output();
         encode::status_line(out, head);
+        out.extend_from_slice(fields.text());
         fields.lines(&mut |name, value| encode::field(out, name, value));
         out.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
     }

@@ -15,7 +15,7 @@ use http::{
     request::Parts,
 };
 
-use crate::side::Outgoing;
+use crate::side::{Outgoing, all_lines};
 
 /// Reads a request head.
 ///
@@ -242,7 +242,7 @@ pub(crate) fn write_lines(
             place += 1;
         }
     };
-    fields.lines(&mut push);
+    all_lines(fields, &mut push);
     if let Some(BodyLen::Length(length)) = body {
         push(b"content-length", length.to_string().as_bytes());
     }

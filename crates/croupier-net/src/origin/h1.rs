@@ -86,6 +86,7 @@ pub struct OriginConn {
 pub fn encode_head(out: &mut Vec<u8>, line: &RequestLine<'_>, fields: &impl Outgoing) {
     encode::request_line(out, line.method, line.path, line.query);
     encode::field(out, b"host", line.host.as_bytes());
+    out.extend_from_slice(fields.text());
     fields.lines(&mut |name, value| encode::field(out, name, value));
 }
 

@@ -10,6 +10,8 @@ use croupier_http::Fields;
 use croupier_net::{NetError, side::Source};
 use tokio::net::TcpStream;
 
+use super::lying::Lying;
+
 /// Where the bytes come from.
 #[derive(Debug)]
 pub(crate) enum KeptBody {
@@ -21,8 +23,12 @@ pub(crate) enum KeptBody {
         at: usize,
         end: usize,
     },
+    /// All of another form of an object in memory.
+    Form { bytes: Arc<[u8]>, at: usize },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
+    /// A part of a file.
+    Lying(Box<Lying>),
     /// Several parts of an object, with what stands between them.
     Parts(Box<Parts>),
 }
@@ -157,7 +163,9 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
+            Self::Form { bytes, at } => Poll::Ready(Ok(bytes.len() - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
+            Self::Lying(lying) => lying.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
     }
@@ -166,7 +174,9 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
+            Self::Form { bytes, at } => &bytes[*at..],
             Self::Arriving(arriving) => &arriving.chunk,
+            Self::Lying(lying) => lying.data(),
             Self::Parts(parts) => parts.data(),
         }
     }
@@ -174,8 +184,9 @@ impl Source for KeptBody {
     fn consume(&mut self, count: usize) {
         match self {
             Self::Nothing => {}
-            Self::Memory { at, .. } => *at += count,
+            Self::Memory { at, .. } | Self::Form { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
+            Self::Lying(lying) => lying.consume(count),
             Self::Parts(parts) => parts.consume(count),
         }
     }

@@ -14,9 +14,11 @@ use croupier_cache::{
 use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
 
 mod body;
+mod lying;
 
 pub(crate) use body::KeptBody;
 use body::{Arriving, Parts, memory};
+use lying::Lying;
 
 /// An answer of the cache.
 #[derive(Debug)]
@@ -24,8 +26,8 @@ pub(crate) struct Kept {
     pub(crate) status: u16,
     text: Text,
     without: Without,
-    /// Lines instead of them.
-    extra: Vec<(Name, Vec<u8>)>,
+    /// Lines beside them.
+    extra: Vec<(&'static str, Vec<u8>)>,
     pub(crate) framing: BodyLen,
     /// The length that an answer without body speaks of (HEAD).
     pub(crate) declared: Option<u64>,
@@ -98,6 +100,11 @@ impl Held {
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         match self {
             Self::Whole(object) => {
+                if let Body::Disk(extent) = &object.body {
+                    let end = end.unwrap_or(u64::MAX).min(extent.length());
+                    let lying = Lying::new(extent.clone(), first.min(end), end);
+                    return (Text::Whole(object), KeptBody::Lying(Box::new(lying)));
+                }
                 let length = memory(&object).len();
                 let end = end.map_or(length, |end| place(end).min(length));
                 let at = place(first).min(end);
@@ -121,6 +128,8 @@ impl Held {
     }
 }
 
+const CONTENT_RANGE: &str = "content-range";
+
 /// What is asked of a held answer when not simply all of it.
 const SPECIAL: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SINCE, Name::RANGE]);
 
@@ -134,19 +143,61 @@ impl Kept {
         }
     }
 
-    /// Its field lines, in order.
-    pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let text = match &self.text {
+    /// Its field lines as one text, when all of them go.
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        (self.without == Without::Nothing).then(|| self.kept_text())
+    }
+
+    fn kept_text(&self) -> &[u8] {
+        match &self.text {
             Text::Whole(object) => &object.lines,
             Text::Own(lines) => lines,
-        };
+        }
+    }
+
+    /// Lines beside those that were kept.
+    pub(crate) fn extra(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in &self.extra {
+            emit(name.as_bytes(), value);
+        }
+    }
+
+    /// Its field lines, in order.
+    pub(crate) fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
+        let text = self.kept_text();
         for (name, value) in croupier_cache::object::lines(text) {
             if !self.without.has(name) {
                 emit(name, value);
             }
         }
-        for (name, value) in &self.extra {
-            emit(name.as_str().as_bytes(), value);
+        self.extra(emit);
+    }
+
+    /// The object, when all of it is given from memory.
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        let is_whole = self.without == Without::Nothing && self.status != 206;
+        match (&self.text, &self.body) {
+            (Text::Whole(object), KeptBody::Memory { .. } | KeptBody::Nothing) => {
+                Some(object).filter(|held| is_whole && matches!(held.body, Body::Memory(_)))
+            }
+            _ => None,
+        }
+    }
+
+    /// One more line.
+    pub(crate) fn add(&mut self, name: &'static str, value: Vec<u8>) {
+        self.extra.push((name, value));
+    }
+
+    /// Another form of all of it is given.
+    pub(crate) fn take_form(&mut self, bytes: &Arc<[u8]>) {
+        let length = bytes.len() as u64;
+        if self.framing == BodyLen::None {
+            self.declared = self.declared.and(Some(length));
+        } else {
+            self.framing = BodyLen::Length(length);
+            let bytes = Arc::clone(bytes);
+            self.body = KeptBody::Form { bytes, at: 0 };
         }
     }
 
@@ -168,7 +219,7 @@ impl Kept {
             Ok(Some(ranges)) => ranges,
             Ok(None) => return Self::whole(asked, held, age),
             Err(Unsatisfiable) => {
-                let extra = vec![(Name::CONTENT_RANGE, content_range(None, length))];
+                let extra = vec![(CONTENT_RANGE, content_range(None, length))];
                 return Self::nothing(416, held, extra, age);
             }
         };
@@ -179,7 +230,7 @@ impl Kept {
                     status: 206,
                     text,
                     without: Without::Nothing,
-                    extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
+                    extra: vec![(CONTENT_RANGE, content_range(Some(span), length))],
                     framing: BodyLen::Length(span.length()),
                     declared: None,
                     body,
@@ -195,7 +246,12 @@ impl Kept {
     }
 
     /// An answer without a representation.
-    fn nothing(status: u16, held: Held, extra: Vec<(Name, Vec<u8>)>, age: Option<u32>) -> Self {
+    fn nothing(
+        status: u16,
+        held: Held,
+        extra: Vec<(&'static str, Vec<u8>)>,
+        age: Option<u32>,
+    ) -> Self {
         Self {
             status,
             text: held.into_text(),
@@ -262,7 +318,7 @@ impl Kept {
         Self {
             status: 206,
             without: Without::Type,
-            extra: vec![(Name::CONTENT_TYPE, content_type)],
+            extra: vec![(Name::CONTENT_TYPE.as_str(), content_type)],
             framing: BodyLen::Length(multipart.body_length(ranges)),
             declared: None,
             text: Text::Whole(Arc::clone(&object)),

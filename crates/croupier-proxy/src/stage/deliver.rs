@@ -117,7 +117,7 @@ async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     x.tally.status = kept.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let ended = match (&kept.body, &mut recode) {
-        (KeptBody::Nothing | KeptBody::Memory { .. }, None) => {
+        (KeptBody::Nothing | KeptBody::Memory { .. } | KeptBody::Form { .. }, None) => {
             let sent = conn.send_whole(kept.body.data(), x.times().client_send);
             sent.await.map_err(|error| send_fault(&error))
         }
@@ -151,9 +151,23 @@ async fn send_kept(
     let worker = Rc::clone(&x.worker);
     poll_fn(|cx| {
         let pipes = &worker.local.pipes;
-        let polled = match recode {
-            None => pump.poll(cx, body, conn, pipes),
-            Some(recode) => pump.poll(cx, &mut recode.with(body), conn, pipes),
+        let in_kernel = match (&mut *body, &recode) {
+            (KeptBody::Lying(lying), None) => lying.poll_move(cx, conn),
+            _ => Poll::Ready(Ok(())),
+        };
+        let polled = match (in_kernel, &mut *recode) {
+            (Poll::Ready(Ok(())), None) => pump.poll(cx, body, conn, pipes),
+            (Poll::Ready(Ok(())), Some(recode)) => {
+                pump.poll(cx, &mut recode.with(body), conn, pipes)
+            }
+            (Poll::Ready(Err(NetError::Truncated)), _) => {
+                Poll::Ready(Err(Failure::Source(NetError::Truncated)))
+            }
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(Failure::Sink(error))),
+            (Poll::Pending, _) => {
+                pump.waits_for = Side::Sink;
+                Poll::Pending
+            }
         };
         match polled {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
@@ -169,8 +183,8 @@ async fn send_kept(
             return Poll::Ready(Err(Code::ClientGone.into()));
         }
         // Whoever fetches it watches the origin's clock.
-        if (pump.moved, pump.waits_for) != progress {
-            progress = (pump.moved, pump.waits_for);
+        if (conn.body_sent(), pump.waits_for) != progress {
+            progress = (conn.body_sent(), pump.waits_for);
             until = match pump.waits_for {
                 Side::Source => NEVER,
                 Side::Sink => worker.local.timers.after(time),
@@ -335,7 +349,7 @@ fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     };
     let room = || x.worker.local.buffers.lend_output();
     match x.recoding {
-        Recoding::Nothing | Recoding::Chosen => None,
+        Recoding::Nothing | Recoding::Chosen | Recoding::Made(_) => None,
         Recoding::Encode(coding) => {
             let encoder = x.worker.coders.lend(coding, length).ok()?;
             Some(Recode::encoding(encoder, room()))

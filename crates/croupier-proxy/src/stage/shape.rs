@@ -18,7 +18,13 @@ use croupier_cache::{
 use croupier_telemetry::text;
 
 use super::encode::Relined;
-use crate::{answer::Made, exchange::Exchange, kept::Kept, plan::RoutePlan, pool::sticky};
+use crate::{
+    answer::Made,
+    exchange::{Exchange, Recoding},
+    kept::Kept,
+    plan::RoutePlan,
+    pool::sticky,
+};
 
 /// The lines of a server's answer on their way to the client.
 pub(crate) struct DealtLines<'a> {
@@ -152,11 +158,22 @@ pub(crate) struct KeptLines<'a> {
 }
 
 impl Outgoing for KeptLines<'_> {
+    fn text(&self) -> &[u8] {
+        match self.x.recoding {
+            Recoding::Nothing => self.kept.text().unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recoding, emit);
-        self.kept
-            .lines(&mut |name, value| relined.line(name, value));
-        relined.finish();
+        if self.x.recoding == Recoding::Nothing && self.kept.text().is_some() {
+            self.kept.extra(emit);
+        } else {
+            let mut relined = Relined::new(self.x.recoding, emit);
+            self.kept
+                .lines(&mut |name, value| relined.line(name, value));
+            relined.finish();
+        }
         if let Some(age) = self.kept.age {
             self.x.worker.with_scratch(|value| {
                 text::number(value, age.into());

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
 mod crowd;
+mod shelf;
 mod prelude;
+mod scripts;
 mod verdict;
 
 mod first_light;
@@ -18,6 +20,13 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod compress_once;
+mod cache_attacks;
+mod cache_collapse;
+mod cache_fresh;
+mod cache_purge;
+mod cache_stale;
+mod compress;
 mod interim;
 mod limits;
 mod sockets;
@@ -59,6 +68,7 @@ mod sticky;
 
 mod real_browser;
 mod real_curl;
+mod real_dictionary;
 mod real_grpc;
 mod real_nghttp;
 mod real_tools;

@@ -23,7 +23,7 @@ use crate::{
         piece::{COPIED_BYTES, Piece},
     },
     local::Local,
-    side::{Outgoing, Sink, Source},
+    side::{Outgoing, Sink, Source, all_lines},
     timers::{Tick, Timer, ticks},
     tunnel::End,
 };
@@ -315,7 +315,7 @@ struct Agreed<'a, O>(&'a O);
 
 impl<O: Outgoing> Outgoing for Agreed<'_, O> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.0.lines(&mut |name, value| {
+        all_lines(self.0, &mut |name, value| {
             if !name.eq_ignore_ascii_case(b"sec-websocket-accept") {
                 emit(name, value);
             }

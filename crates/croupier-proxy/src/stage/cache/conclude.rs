@@ -191,6 +191,8 @@ fn passed(
 ) -> Answer {
     tell::not_stored(x, because);
     let now_ms = x.worker.moment().1;
+    // The worker's key was others' meanwhile.
+    key::write(x, rule);
     let key = x.worker.key.borrow();
     rule.store.refused(&key, because.as_str(), now_ms);
     drop(key);
@@ -224,7 +226,7 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
     if !invalidate::invalidates(x.incoming.head.method, head.status) {
         return;
     }
-    key::forget(x, rule, &x.incoming.target);
+    key::forget(x, &x.incoming.target);
     let scheme = match x.incoming.scheme {
         "https" => Scheme::Https,
         _ => Scheme::Http,
@@ -233,7 +235,7 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
     for location in invalidate::locations(&head.fields) {
         let mut other = Target::default();
         if invalidate::resolve(scheme, target, &target.authority, location, &mut other).is_some() {
-            key::forget(x, rule, &other);
+            key::forget(x, &other);
         }
     }
     for tag in groups::invalidated(&head.fields, &key::origin(x)).iter() {

@@ -17,12 +17,12 @@ use std::{rc::Rc, sync::Arc};
 use croupier_cache::{
     Object, Rules,
     rules::{Asked, Because, Give, control::Wish, may_give},
-    store::{Claim, Fill, Found},
+    store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
 use croupier_http::{Method, Name, NameSet, rules::hop};
 use croupier_net::client::ClientStream;
 
-use self::wait::Waited;
+use self::wait::{Pause, Waited};
 use crate::{
     answer::Answer,
     exchange::Exchange,
@@ -55,8 +55,9 @@ pub(crate) enum Ticket {
     Refresh(Option<Fill>, Arc<Object>),
 }
 
-/// So often a request waits for another one's answer that turns out not to be for it.
-const ROUNDS_MAX: u32 = 3;
+/// So often a request looks again, because another one's answer turned out not to be for it or what
+/// the disk had led on.
+const ROUNDS_MAX: u32 = 6;
 
 /// Looks for an answer that is held.
 pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result<Looked, Fault> {
@@ -75,18 +76,22 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
     }
-    key::write(x, rule);
     let mut until = None;
+    let mut brought = None;
     for _ in 0..ROUNDS_MAX {
-        let (waiting, held) = match look(x, rule, &asked)? {
+        // Each time: while this exchange waited, the worker's key was others'.
+        key::write(x, rule);
+        let (pause, held) = match look(x, rule, &asked, brought.take())? {
             Once::Done(looked) => return Ok(looked),
-            Once::Wait(waiting, held) => (waiting, held),
+            Once::Wait(waiting, held) => (Pause::Other(waiting), held),
+            Once::Read(reading) => (Pause::Disk(reading), None),
         };
         let timers = &x.worker.local.timers;
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
         // Rare, and large.
-        match Box::pin(wait::run(x, conn, waiting, until)).await? {
+        match Box::pin(wait::run(x, conn, pause, until)).await? {
             Waited::Woken => {}
+            Waited::Brought(what) => brought = Some(what),
             Waited::TooLong => {
                 tell::forward(x, rule, Because::Waited);
                 return Ok(Looked::Ask(match held {
@@ -104,14 +109,26 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
-    Wait(croupier_cache::store::Waiting, Option<Arc<Object>>),
+    Wait(Waiting, Option<Arc<Object>>),
+    /// It may lie on disk.
+    Read(Reading),
 }
 
-fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault> {
+/// Looks once, at the worker's key; `brought` is what the disk had for it.
+fn look(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    brought: Option<Brought>,
+) -> Result<Once, Fault> {
     let now_ms = x.worker.moment().1;
-    let found = {
-        let key = x.worker.key.borrow();
-        rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+    let found = match brought {
+        Some(Brought::Object(object)) => Found::Held(object),
+        Some(Brought::Nothing) => Found::Nothing,
+        Some(Brought::Again) | None => {
+            let key = x.worker.key.borrow();
+            rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+        }
     };
     let held = match found {
         Found::Held(object) if !may_see(x, &object) => {
@@ -131,6 +148,7 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
             }
             Give::Ask(because) => Some((object, because)),
         },
+        Found::OnDisk(reading) => return Ok(Once::Read(reading)),
         Found::Filling(filling) if !asks_anew(asked) => {
             tell::collapsed(x, rule);
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), None);
