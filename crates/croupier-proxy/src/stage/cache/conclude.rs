@@ -77,9 +77,9 @@ fn instead(
     fault: Fault,
 ) -> Result<Answer, Fault> {
     let now_ms = x.worker.moment().1;
-    // Also when no server was there to be asked: whose fault it is, is no matter to the client.
-    let is_failure = fault.is_of_origin() || giving::is_error(fault.code.status());
-    if !is_failure || !stands_in(x, &held, now_ms) {
+    // 502 to 504: the origin's fault, or no server of its pool could be asked at all.
+    let is_for_want_of_answer = (502..=504).contains(&fault.code.status());
+    if !is_for_want_of_answer || !stands_in(x, &held, now_ms) {
         return Err(fault);
     }
     x.failed(fault);
