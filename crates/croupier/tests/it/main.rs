@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
 
 mod crowd;
+mod shelf;
 mod prelude;
 mod scripts;
 mod verdict;
@@ -20,6 +21,12 @@ mod targets;
 mod bodies;
 mod cache_admin;
 mod compress_once;
+mod cache_attacks;
+mod cache_collapse;
+mod cache_fresh;
+mod cache_purge;
+mod cache_stale;
+mod compress;
 mod interim;
 mod limits;
 mod sockets;

@@ -66,7 +66,9 @@ fn instead(
     fault: Fault,
 ) -> Result<Answer, Fault> {
     let now_ms = x.worker.moment().1;
-    if !fault.is_of_origin() || !stands_in(x, &held, now_ms) {
+    // Also when no server was there to be asked: whose fault it is, is no matter to the client.
+    let is_failure = fault.is_of_origin() || giving::is_error(fault.code.status());
+    if !is_failure || !stands_in(x, &held, now_ms) {
         return Err(fault);
     }
     x.failed(fault);

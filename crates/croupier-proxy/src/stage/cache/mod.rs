@@ -19,7 +19,7 @@ use croupier_cache::{
     rules::{Asked, Because, Give, control::Wish, may_give},
     store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
-use croupier_http::{Method, Name, NameSet};
+use croupier_http::{Method, Name, NameSet, rules::hop};
 use croupier_net::client::ClientStream;
 
 use self::wait::{Pause, Waited};
@@ -265,6 +265,10 @@ fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<
     }
     if rule.bypass(fields).is_some() {
         return aside(Because::BypassCookie, Ticket::Skip);
+    }
+    let mut others = fields.iter().filter(|field| field.name == Name::OTHER);
+    if others.any(|field| hop::overrides_method(field.raw_name)) {
+        return aside(Because::Method, Ticket::Skip);
     }
     None
 }
