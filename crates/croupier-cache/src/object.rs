@@ -234,6 +234,15 @@ impl Object {
         self.hits.load(Ordering::Relaxed)
     }
 
+    /// Its body, when that is in memory.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Arc<[u8]>> {
+        match &self.body {
+            Body::Memory(bytes) => Some(bytes),
+            Body::Disk(_) => None,
+        }
+    }
+
     /// Bytes of its key, its lines and its body.
     #[must_use]
     pub fn size(&self) -> u64 {
