@@ -46,7 +46,7 @@ const WAYS: [Way; 7] = [
 ];
 
 /// So long the background may take for what is kept.
-const STRONG_WITHIN: Duration = Duration::from_mins(1);
+const STRONG_WITHIN: Duration = Duration::from_secs(40);
 
 struct Options {
     croupier: Option<PathBuf>,
