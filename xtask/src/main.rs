@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod code;
+mod compression;
 mod drill;
 mod floors;
 mod handshakes;
@@ -16,6 +17,7 @@ mod machine;
 mod process;
 mod relay;
 mod repository;
+mod stampede;
 mod syscalls;
 mod tidy;
 
@@ -30,7 +32,10 @@ cargo xtask VERB
   ci         what has to hold before a change goes in: format, tidy, clippy, a release smoke
   tidy       words, sizes, module docs, marks, machine paths, documents, and the floors
   bench      Croupier beside nginx, HAProxy and h2o; writes bench/results/ (see bench/README.md)
+  compression
+             how small real files get on their way, beside nginx and Caddy, and at what cost
   drill      servers die in every way; what clients of Croupier and its peers notice (see drills/)
+  stampede   a crowd asks caches for one answer at once: how much reaches the origin
   load       open-loop load: --rate R --connections C --seconds S URL
   syscalls   system calls per proxied request, under strace
 ";
@@ -42,12 +47,14 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("tidy") => tidy::run(),
         Some("bench") => bench::run(rest),
+        Some("compression") => compression::run(rest),
         Some("drill") => drill::run(rest),
         // A server of the drill, which is a process of its own.
         Some("origin") => drill::origin::run(rest),
         Some("load") => load::run(rest),
         Some("handshakes") => handshakes::run(rest), // started by `bench`
         Some("relay") => relay::run(rest),           // started by `bench`
+        Some("stampede") => stampede::run(rest),
         Some("syscalls") => syscalls::run(rest),
         Some("help" | "-h" | "--help") | None => {
             print!("{HELP}");

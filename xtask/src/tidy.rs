@@ -29,7 +29,7 @@ const UNSAFE: [(&str, &str); 3] = [
         "a global allocator that counts can not be written without",
     ),
     (
-        "crates/croupier-cache/tests/store_weight.rs",
+        "crates/croupier-cache/tests/store/weight.rs",
         "a global allocator that counts can not be written without",
     ),
     (

@@ -1,20 +1,23 @@
 //! One answer that is kept: whole, unchangeable, shared by all who give it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
 };
 
 use croupier_http::Fields;
 
 use crate::{
+    forms::{Form, Forms, Made},
     parts::Partial,
-    store::{self, counters::Site, variants::Variants},
+    store::{counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
 
 /// A kept answer. What changes is a new object: a 304 makes one with another head and the same body.
-#[derive(Debug)]
 pub struct Object {
     /// All of what it was asked by, compared in full on a hit: see `store::key`.
     pub key: Box<[u8]>,
@@ -28,6 +31,8 @@ pub struct Object {
     pub terms: Terms,
     /// How often it was given.
     hits: AtomicU32,
+    /// What was asked of whoever works in the background, a bit each: see [`Object::asks`].
+    asked: AtomicU8,
     /// Who counts what is done with it; none before a store has it.
     site: Option<Arc<Site>>,
     /// What few objects have.
@@ -47,15 +52,21 @@ pub enum Body {
 pub type Tags = Box<[Box<[u8]>]>;
 
 /// What few objects have.
-#[derive(Debug)]
 enum More {
-    Tags(Tags),
-    /// Only parts of it are held.
-    Parts(Partial, Tags),
+    Known(Known),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
     Pass(u64),
+}
+
+/// What is known of an answer beside what came.
+#[derive(Debug, Default)]
+struct Known {
+    tags: Tags,
+    forms: Forms,
+    /// Only these parts of it are held.
+    partial: Option<Partial>,
 }
 
 impl Body {
@@ -72,7 +83,7 @@ impl Body {
 impl Object {
     /// What an object in memory costs beside the bytes of its key, its lines and its body: itself,
     /// the counts of its `Arc` and of its body's, its place in the index with what such a table
-    /// keeps in reserve after it has doubled. `tests/store_weight.rs` measures it.
+    /// keeps in reserve after it has doubled. `tests/store/weight.rs` measures it.
     pub const OVERHEAD: u64 = 232;
 
     /// An object that nobody has been given yet.
@@ -85,6 +96,7 @@ impl Object {
             body,
             terms,
             hits: AtomicU32::new(0),
+            asked: AtomicU8::new(0),
             site: None,
             more: None,
         }
@@ -92,8 +104,19 @@ impl Object {
 
     /// The same with tags.
     #[must_use]
-    pub fn with_tags(mut self, tags: Tags) -> Self {
-        self.more = (!tags.is_empty()).then(|| Box::new(More::Tags(tags)));
+    pub fn with_tags(self, tags: Tags) -> Self {
+        let forms = self.forms().cloned().unwrap_or_default();
+        self.with_known(Known {
+            tags,
+            forms,
+            partial: None,
+        })
+    }
+
+    fn with_known(mut self, known: Known) -> Self {
+        let is_worth_it =
+            !known.tags.is_empty() || !known.forms.is_empty() || known.partial.is_some();
+        self.more = is_worth_it.then(|| Box::new(More::Known(known)));
         self
     }
 
@@ -101,31 +124,65 @@ impl Object {
     #[must_use]
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
-            Some(More::Tags(tags) | More::Parts(_, tags)) => tags,
+            Some(More::Known(known)) => &known.tags,
             _ => &[],
         }
     }
 
     /// The same, of which only these parts are held.
     #[must_use]
-    pub fn with_parts(mut self, partial: Partial, tags: Tags) -> Self {
-        self.more = Some(Box::new(More::Parts(partial, tags)));
-        self
+    pub fn with_parts(self, partial: Partial, tags: Tags) -> Self {
+        self.with_known(Known {
+            tags,
+            forms: Forms::default(),
+            partial: Some(partial),
+        })
     }
 
     /// What of it is held, unless that is all.
     #[must_use]
     pub fn partial(&self) -> Option<&Partial> {
         match self.more.as_deref() {
-            Some(More::Parts(partial, _)) => Some(partial),
+            Some(More::Known(known)) => known.partial.as_ref(),
             _ => None,
         }
+    }
+
+    fn forms(&self) -> Option<&Forms> {
+        match self.more.as_deref() {
+            Some(More::Known(known)) => Some(&known.forms),
+            _ => None,
+        }
+    }
+
+    /// Its body in another form, once that was made or found to be of no use.
+    #[must_use]
+    pub fn form(&self, made: &Made) -> Option<&Form> {
+        self.forms()?.find(made)
+    }
+
+    /// Is there room for another?
+    #[must_use]
+    pub fn may_have_more_forms(&self) -> bool {
+        !self.forms().is_some_and(Forms::is_full)
+    }
+
+    /// The same answer with one more form of its body; None: it has too many, or has it.
+    pub(crate) fn with_form(&self, form: Form) -> Option<Self> {
+        let forms = match self.forms() {
+            Some(forms) => forms.with(form)?,
+            None => Forms::default().with(form)?,
+        };
+        Some(self.again(self.lines.clone(), self.terms, forms))
     }
 
     /// The same answer with another head: what a 304 makes of it.
     #[must_use]
     pub fn refreshed(&self, lines: Box<[u8]>, terms: Terms) -> Self {
-        let tags: Tags = self.tags().into();
+        self.again(lines, terms, self.forms().cloned().unwrap_or_default())
+    }
+
+    fn again(&self, lines: Box<[u8]>, terms: Terms, forms: Forms) -> Self {
         let mut object = Self::new(
             self.key.clone(),
             self.status,
@@ -134,11 +191,26 @@ impl Object {
             terms,
         );
         object.hits = AtomicU32::new(self.hits());
+        object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
-        match self.partial() {
-            Some(partial) => object.with_parts(partial.clone(), tags),
-            None => object.with_tags(tags),
-        }
+        object.with_known(Known {
+            tags: self.tags().into(),
+            forms,
+            partial: self.partial().cloned(),
+        })
+    }
+
+    /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
+    /// whose meaning is the caller's.
+    #[must_use]
+    pub fn asks(&self, what: u8) -> bool {
+        let is_new = self.asked.load(Ordering::Relaxed) & what == 0;
+        is_new && self.asked.fetch_or(what, Ordering::Relaxed) & what == 0
+    }
+
+    /// Nobody had the time: it may be asked for again.
+    pub fn asks_again(&self, what: u8) {
+        self.asked.fetch_and(!what, Ordering::Relaxed);
     }
 
     /// The same answer, stale from now on.
@@ -246,22 +318,30 @@ impl Object {
     }
 }
 
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object")
+            .field("key", &String::from_utf8_lossy(&self.key))
+            .field("status", &self.status)
+            .field("length", &self.body.length())
+            .field("terms", &self.terms)
+            .finish_non_exhaustive()
+    }
+}
+
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Tags(tags) => of_tags(tags),
-            Self::Parts(partial, tags) => partial.weight() + of_tags(tags),
+            Self::Known(known) => {
+                let lens = known.tags.iter().map(|tag| tag.len() as u64);
+                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
+                let parts = known.partial.as_ref().map_or(0, Partial::weight);
+                tags + known.forms.weight() + parts
+            }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }
     }
-}
-
-fn of_tags(tags: &Tags) -> u64 {
-    let weights = tags
-        .iter()
-        .map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
-    weights.sum()
 }
 
 /// Writes a field line as objects keep it.

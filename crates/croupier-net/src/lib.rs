@@ -15,6 +15,7 @@ pub mod buffers;
 pub mod timers;
 
 pub mod address;
+pub mod digest;
 pub mod tls;
 pub mod transport;
 

@@ -82,6 +82,8 @@ pub(crate) enum Recoding {
     Chosen,
     /// It is compressed.
     Encode(Coding),
+    /// It is given as it was encoded before, once: the name of the coding.
+    Made(&'static str),
     /// It is given as it was before somebody compressed it: this client does not take that.
     Decode(Coding),
 }

@@ -108,7 +108,7 @@ async fn exchange(w: &Rc<Worker>, conn: &mut ClientStream, entrance: &Entrance) 
         Ok(answer) => answer,
         Err(fault) => rescue::answer(&mut x, conn, fault),
     };
-    x.recoding = encode::decide(&x, &answer);
+    x.recoding = encode::decide(&x, &mut answer);
     deliver::run(&mut x, conn, &mut answer, deadline).await;
 }
 

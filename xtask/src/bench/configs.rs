@@ -17,12 +17,14 @@ pub(super) enum Front {
     Tls,
     /// HTTP/1.1, plain, answered from the cache.
     Cached,
+    /// The same with little memory and a disk.
+    Disk,
 }
 
 impl Front {
     pub(super) fn scheme(self) -> &'static str {
         match self {
-            Self::Plain | Self::H2c | Self::Cached => "http",
+            Self::Plain | Self::H2c | Self::Cached | Self::Disk => "http",
             Self::Tls => "https",
         }
     }
@@ -43,7 +45,7 @@ impl Setting<'_> {
         self.identity.filter(|_| self.front == Front::Tls)
     }
 
-    pub(super) fn croupier(&self, metrics: u16) -> String {
+    pub(super) fn croupier(&self, metrics: u16, folder: &Path) -> String {
         let tls = self.shown().map_or_else(String::new, |identity| {
             format!(
                 "tls = {{ certificate = \"{}\", key = \"{}\" }}\n",
@@ -53,10 +55,19 @@ impl Setting<'_> {
         });
         let (store, cache) = match self.front {
             Front::Cached => (
-                "[cache.edge]\nmemory = \"256MiB\"\n\n",
+                "[cache.edge]\nmemory = \"256MiB\"\n\n".to_owned(),
                 "cache = { store = \"edge\", ttl = \"1h\" }\n",
             ),
-            _ => ("", ""),
+            // What is asked for is too large for this memory.
+            Front::Disk => (
+                format!(
+                    "[cache.edge]\nmemory = \"8MiB\"\n\
+                     disk = {{ path = \"{}/cache\", size = \"512MiB\" }}\n\n",
+                    folder.display()
+                ),
+                "cache = { store = \"edge\", ttl = \"1h\" }\n",
+            ),
+            _ => (String::new(), ""),
         };
         format!(
             "[server]\nlisten = [\"{}\"]\nworkers = {}\n\
@@ -72,7 +83,15 @@ impl Setting<'_> {
             Front::Cached => (
                 format!(
                     "\n    proxy_cache_path {}/cache keys_zone=edge:10m;\n    \
-                     open_file_cache max=1000 inactive=1h;\n    sendfile on;\n    tcp_nopush on;",
+                     open_file_cache max=1000 inactive=1h;\n    sendfile on;",
+                    folder.display()
+                ),
+                "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
+            ),
+            Front::Disk => (
+                format!(
+                    "\n    proxy_cache_path {}/cache keys_zone=edge:10m max_size=512m;\n    \
+                     sendfile on;",
                     folder.display()
                 ),
                 "\n            proxy_cache edge;\n            proxy_cache_valid 200 1h;",
@@ -95,6 +114,27 @@ impl Setting<'_> {
             (Front::H2c, _) => (" http2", String::new()),
             _ => ("", String::new()),
         };
+        // What is kept goes through a file.
+        let (temporary, locations): (_, &[_]) = match self.front {
+            // With it, 1 MiB costs a third less, and 64 KiB wait for the client's delayed
+            // acknowledgement at twice the cost.
+            Front::Cached | Front::Disk => (
+                "1024m",
+                &[("/", ""), ("= /1m", "\n            tcp_nopush on;")],
+            ),
+            _ => ("0", &[("/", "")]),
+        };
+        let location = |(path, words): &(&str, &str)| {
+            format!(
+                "location {path} {{
+            proxy_pass http://origin;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+            proxy_max_temp_file_size {temporary};{cache}{words}
+        }}"
+            )
+        };
+        let locations: Vec<String> = locations.iter().map(location).collect();
         format!(
             "{head}
 http {{
@@ -107,23 +147,13 @@ http {{
     }}
     server {{
         listen {address}{words} backlog=4096;{tls}
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_max_temp_file_size {temporary};{cache}
-        }}
+        {locations}
     }}
 }}
 ",
             origin = self.origin,
             address = self.address,
-            // What is kept goes through a file.
-            temporary = if self.front == Front::Cached {
-                "1024m"
-            } else {
-                "0"
-            },
+            locations = locations.join("\n        "),
         )
     }
 

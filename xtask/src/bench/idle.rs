@@ -30,7 +30,7 @@ impl Held {
         let open = || -> std::io::Result<Self> {
             Ok(match front {
                 Front::Tls => Self::Secure(Box::new(handshakes::open(address, config)?)),
-                Front::Plain | Front::Cached => Self::Plain(connect(address)?),
+                Front::Plain | Front::Cached | Front::Disk => Self::Plain(connect(address)?),
                 Front::H2c => Self::H2(Connection::begin(connect(address)?)?),
             })
         };

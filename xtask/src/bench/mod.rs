@@ -7,13 +7,14 @@
 //! - `options.rs`: what was asked for
 //! - `peers.rs`: who takes part; `configs.rs`: their configurations; `identity.rs`: the certificate
 //! - `wrk.rs`, `h2load.rs`: one run of a load generator
-//! - `scenario.rs`: what is measured, and how; `idle.rs`: connections that do nothing, of which
+//! - `scenario.rs`: what is measured, and how; `hits.rs`: what caches answer; `idle.rs`: connections that do nothing, of which
 //!   those of `h2.rs` speak HTTP/2
 //! - `report.rs`: medians, tables, bars
 
 mod configs;
 mod h2;
 mod h2load;
+mod hits;
 mod identity;
 mod idle;
 mod options;
@@ -65,12 +66,16 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         false => None,
     };
     raise_descriptor_limit();
-    let croupier = match options.has("croupier") {
-        true => Some(process::release_binary("croupier")?),
-        false => None,
+    let croupier = match (options.has("croupier"), &options.croupier) {
+        (true, Some(path)) => Some(path.clone()),
+        (true, None) => Some(process::release_binary("croupier")?),
+        (false, _) => None,
     };
     // The open-loop load must not be slower than what it measures.
-    let load = process::release_binary("xtask")?;
+    let load = match &options.load {
+        Some(path) => path.clone(),
+        None => process::release_binary("xtask")?,
+    };
     let bench = Bench {
         options,
         scratch,
@@ -113,6 +118,7 @@ impl Bench {
                 Kind::Handshakes(_) => self.handshakes(scenario, &origin, report)?,
                 Kind::Idle(_) => self.idle(scenario, &origin, report)?,
                 Kind::OpenLoop => self.open_loop(scenario, &origin, report)?,
+                Kind::Writing => self.writing(scenario, &origin, report)?,
                 Kind::TwoCores => self.two_cores(scenario, report)?,
             }
         }

@@ -1,16 +1,22 @@
 //! What was asked for on the command line.
 
+use std::path::PathBuf;
+
 use crate::Outcome;
 
 pub(super) const HELP: &str = "\
 cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [--seconds N]
+                  [--croupier PATH] [--load PATH]
 
   --quick     one round of two seconds, and no file
   --only      only the scenarios whose name contains a word: h1 h2c h2 tls 128B 64KiB 1MiB
-              connections handshakes idle latency two-cores
-  --without   leave out `croupier`, `nginx`, `haproxy`, `h2o`, `relay`, `relay-splice` or `floor`
+              connections handshakes idle latency two-cores hit disk writing
+  --without   leave out `croupier`, `nginx`, `haproxy`, `h2o`, `varnish`, `relay`, `relay-splice`
+              or `floor`
   --rounds    how often each measurement is taken, in turn (3)
   --seconds   how long each measurement lasts (5)
+  --croupier  this binary, rather than a release build made now
+  --load      this `xtask` makes the open-loop load, rather than a release build made now
 ";
 
 pub(super) struct Options {
@@ -19,6 +25,9 @@ pub(super) struct Options {
     pub(super) rounds: usize,
     pub(super) seconds: u64,
     pub(super) writes: bool,
+    /// Binaries that are there already.
+    pub(super) croupier: Option<PathBuf>,
+    pub(super) load: Option<PathBuf>,
 }
 
 impl Options {
@@ -29,6 +38,8 @@ impl Options {
             rounds: 3,
             seconds: 5,
             writes: true,
+            croupier: None,
+            load: None,
         };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -45,6 +56,8 @@ impl Options {
                 "--without" => options
                     .without
                     .extend(value()?.split(',').map(str::to_owned)),
+                "--croupier" => options.croupier = Some(PathBuf::from(value()?)),
+                "--load" => options.load = Some(PathBuf::from(value()?)),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--seconds" => options.seconds = number(value()?)? as u64,
                 _ => return Err(format!("`{word}` is not known here\n\n{HELP}")),

@@ -22,6 +22,9 @@ const FRONT_PROXIES: [&str; 4] = ["croupier", "nginx", "haproxy", "h2o"];
 /// Where answers come from the cache.
 const CACHES: [&str; 4] = ["croupier", "nginx", "haproxy", "varnish"];
 
+/// Where they come from a disk.
+const DISKS: [&str; 2] = ["croupier", "nginx"];
+
 /// The origin: nginx with files of fixed sizes.
 pub(super) struct Origin {
     pub(super) address: SocketAddr,
@@ -35,7 +38,7 @@ impl Origin {
         let folder = scratch.0.join(&name);
         let files = folder.join("files");
         fs::create_dir_all(&files).map_err(|error| error.to_string())?;
-        for (file, size) in [("64k", 64 << 10), ("1m", 1 << 20)] {
+        for (file, size) in [("64k", 64 << 10), ("1m", 1 << 20), ("8m", 8 << 20)] {
             fs::write(files.join(file), vec![b'x'; size]).map_err(|error| error.to_string())?;
         }
         open_to_all(&scratch.0);
@@ -52,6 +55,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {files};
+        location = /asked {{ stub_status; }}
         location = /128 {{ default_type text/plain; return 200 \"{body}\"; }}
     }}
 }}
@@ -122,6 +126,7 @@ impl Bench {
             Front::Plain => &PROXIES[..],
             Front::H2c | Front::Tls => &FRONT_PROXIES[..],
             Front::Cached => &CACHES[..],
+            Front::Disk => &DISKS[..],
         };
         let is_here = |name: &str| match name {
             // Debian may have none.
@@ -173,7 +178,9 @@ impl Bench {
         let mut log = None;
         let mut running = match name {
             "croupier" => {
-                let config = write("toml", setting.croupier(process::free_port()?))?;
+                make_folder()?;
+                let text = setting.croupier(process::free_port()?, &folder);
+                let config = write("toml", text)?;
                 log = Some(scratch.0.join(format!("{unique}.out")));
                 let program = self.croupier.clone().unwrap_or_default();
                 start(program, &["run", "-c", &config])?

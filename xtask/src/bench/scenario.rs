@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 
 use super::configs::Front;
+use super::hits::Tally;
 use super::peers::{Origin, Peer, SMALL};
 use super::report::{Cell, Report};
 use super::wrk::Run;
@@ -37,6 +38,8 @@ pub(super) enum Kind {
     Idle(Front),
     /// A fixed rate, latency from the moment a request is due.
     OpenLoop,
+    /// Hits at a fixed rate while large answers are fetched and kept.
+    Writing,
     /// One worker on one CPU against two on two.
     TwoCores,
 }
@@ -47,12 +50,13 @@ impl Kind {
         match self {
             Self::Closed { front, .. } | Self::Streams { front, .. } | Self::Idle(front) => front,
             Self::Handshakes(_) => Front::Tls,
+            Self::Writing => Front::Disk,
             Self::OpenLoop | Self::TwoCores => Front::Plain,
         }
     }
 }
 
-pub(super) const SCENARIOS: [Scenario; 20] = [
+pub(super) const SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "h1 128B",
         sentence: "128 bytes, keep-alive on both sides",
@@ -201,6 +205,21 @@ pub(super) const SCENARIOS: [Scenario; 20] = [
             closes: false,
         },
     },
+    Scenario {
+        name: "hit disk 1MiB",
+        sentence: "1 MiB from the cache's disk, keep-alive; the pages are in the kernel's memory",
+        kind: Kind::Closed {
+            front: Front::Disk,
+            path: "/1m",
+            closes: false,
+        },
+    },
+    Scenario {
+        name: "hit p99 while writing",
+        sentence: "hits of 128 bytes, 2,000 a second, open loop, while ten answers of 8 MiB a second \
+                   are fetched and kept on disk",
+        kind: Kind::Writing,
+    },
 ];
 
 impl Bench {
@@ -234,12 +253,18 @@ impl Bench {
         for peer in &peers {
             self.wrk(peer, path, closes, 1)?; // warm: connections, caches, pages
         }
+        let mut tally = Tally::default();
         for round in 1..=self.options.rounds {
             for peer in &peers {
+                let asked = origin.asked(front)?;
                 let cell = self.wrk(peer, path, closes, self.options.seconds)?;
+                tally.add(peer.name, asked, origin.asked(front)?, cell.requests);
                 println!("  round {round}  {:<12} {}", peer.name, cell.line());
                 report.add(scenario.name, peer.name, cell);
             }
+        }
+        if let Some(sentence) = tally.sentence(front) {
+            report.note(format!("{}: {sentence}", scenario.name));
         }
         Ok(())
     }
@@ -400,7 +425,12 @@ impl Bench {
 }
 
 /// The load in a process of its own, on the load's CPU.
-fn open_loop_run(program: &Path, address: SocketAddr, rate: u64, seconds: u64) -> Outcome<Cell> {
+pub(super) fn open_loop_run(
+    program: &Path,
+    address: SocketAddr,
+    rate: u64,
+    seconds: u64,
+) -> Outcome<Cell> {
     let mut command = Command::new("taskset");
     command
         .args(["-c", LOAD_CPU])

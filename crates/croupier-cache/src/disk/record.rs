@@ -113,8 +113,11 @@ impl Fixed {
     /// From the beginning of the record to its last byte.
     pub(super) fn length(&self) -> u64 {
         match self.kind {
-            Kind::Object => self.body_at() + u64::from(self.body_length),
-            Kind::Reference | Kind::Removal | Kind::Stale | Kind::Footer => self.head_length(),
+            // Nothing is written behind the head where there is no body, and nothing is expected.
+            Kind::Object if self.body_length > 0 => self.body_at() + u64::from(self.body_length),
+            Kind::Object | Kind::Reference | Kind::Removal | Kind::Stale | Kind::Footer => {
+                self.head_length()
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 //! The one who asks for all: what becomes of a claim.
 
-use std::{sync::Arc, task::Waker};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::Waker,
+};
 
 use croupier_http::Fields;
 
@@ -161,7 +164,8 @@ impl Fill {
     /// It is kept unless a purge has come since this was claimed.
     #[must_use]
     pub fn refresh(self, old: &Arc<Object>, lines: Box<[u8]>, terms: crate::Terms) -> Arc<Object> {
-        self.store.refresh(old, lines, terms)
+        self.store.latest_ms.fetch_max(terms.received_ms, Relaxed);
+        self.store.refresh(old, lines, terms, Some(self.epoch))
     }
 
     fn full(self, full: Full, received_ms: u64) -> Full {

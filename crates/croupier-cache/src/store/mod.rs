@@ -6,26 +6,34 @@
 //! everybody who reads it from its [`Filling`]. Nothing here blocks longer than a short lock, and
 //! waiting is done with wakers.
 //!
+//! - [`inner`]: what a store is made of, how things come into memory and leave it.
 //! - [`key`]: what answers are looked up by. [`variants`]: which of a key's answers a request gets.
 //! - [`memory`]: the index, and who stays in it. [`tags`]: who is purged together.
 //! - [`wait`], [`fill`], [`filling`], [`writer`]: many ask, one fetches, all read.
+//! - `forms`: what was made of a body in the background comes to it.
+//! - [`below`], [`reading`]: the disk under it. [`sweep`]: purges there.
 //! - [`purge`]: taken out before its time. [`list`], [`counters`]: what people are told.
 
+mod below;
 pub mod counters;
 mod fill;
 mod filling;
+mod forms;
+mod inner;
 pub mod key;
 pub mod list;
 mod memory;
 pub mod purge;
+mod reading;
+mod sweep;
 pub(crate) mod tags;
 pub(crate) mod variants;
 mod wait;
 mod writer;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use croupier_http::Fields;
@@ -37,18 +45,22 @@ pub use filling::{Broken, Filling, Head, Reader};
 pub use key::KeyBuf;
 pub use list::{Item, Page};
 pub use purge::{How, Purged, Which};
+pub use reading::{Brought, Reading};
+pub use sweep::Swept;
 pub use wait::Waiting;
 pub use writer::{Left, Writer};
 
 use self::{
+    below::Below,
     counters::Counters,
     filling::Budget,
+    inner::{Inner, place},
     memory::Memory,
     purge::Purges,
     tags::Tags,
     wait::{Claimed, Pendings},
 };
-use crate::{Object, Terms};
+use crate::{Object, Terms, disk::Disk};
 
 /// Of the configured size, this is for objects, percent.
 const OBJECTS_PERCENT: u64 = 86;
@@ -74,6 +86,8 @@ pub struct Settings {
 pub enum Found {
     /// An answer. Whether it may be given is for the rules to say.
     Held(Arc<Object>),
+    /// It lies on disk, as far as is known without reading: wait for it.
+    OnDisk(Reading),
     /// An answer that is arriving.
     Filling(Filling),
     /// Answers to this are not for keeping: ask, do not wait. A claim is allowed, and is a `Fill`
@@ -98,24 +112,16 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Inner {
-    settings: Settings,
-    /// Bytes of the largest body in memory.
-    largest: u64,
-    memory: Memory,
-    pendings: Pendings,
-    budget: Arc<Budget>,
-    purges: Purges,
-    tags: Tags,
-    counters: Counters,
-    generation: AtomicU64,
-}
-
 impl Store {
-    /// An empty store.
+    /// A store of memory alone.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        Self::with_disk(settings, None)
+    }
+
+    /// A store with what is on disk below it. A disk belongs to one store at a time.
+    #[must_use]
+    pub fn with_disk(settings: Settings, disk: Option<Arc<Disk>>) -> Self {
         let largest = settings.max_object.min(settings.memory / LARGEST_PART);
         let capacity = settings.memory / 100 * OBJECTS_PERCENT;
         let inner = Inner {
@@ -124,9 +130,12 @@ impl Store {
             pendings: Pendings::new(),
             budget: Arc::new(Budget::new(settings.memory / FILLING_PART)),
             purges: Purges::default(),
+            ends: Purges::default(),
             tags: Tags::default(),
             counters: Counters::new(),
+            below: disk.map(Below::new),
             generation: AtomicU64::new(0),
+            latest_ms: AtomicU64::new(0),
             settings,
         };
         Self {
@@ -146,12 +155,18 @@ impl Store {
         &self.inner.settings
     }
 
+    /// The disk below it.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Arc<Disk>> {
+        self.inner.below.as_ref().map(|below| &below.disk)
+    }
+
     /// What is there for a request with these fields. Finding an object allocates nothing.
     ///
     /// An object that is fresh is given at once; instead of a stale one, what is just arriving.
     #[must_use]
     pub fn look_up(&self, key: &KeyBuf, asked: &Fields, now_ms: u64) -> Found {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         let held = inner.memory.get(key.as_bytes());
         let Some(record) = held.as_deref().and_then(Object::variants) else {
             return inner.judge(key, key.as_bytes(), held, now_ms);
@@ -238,13 +253,34 @@ impl Store {
     /// if that is still there and no purge is about to take it.
     #[must_use]
     pub fn refresh(&self, old: &Arc<Object>, lines: Box<[u8]>, terms: Terms) -> Arc<Object> {
-        self.inner.refresh(old, lines, terms)
+        self.inner.refresh(old, lines, terms, None)
     }
 
     /// Takes out what is meant. A key or a tag is found at once; all else looks at every object, a
     /// quarter of a second for a million of them: not for workers.
+    ///
+    /// On disk a key is purged at once; all else is swept by a thread, and until it has been there
+    /// what is meant is not given. What is counted is what was in memory.
     pub fn purge(&self, which: &Which, how: How) -> Purged {
-        self.inner.purge(which, how)
+        self.inner.purge(which, how).0
+    }
+
+    /// The same, and waits until the disk has been swept and the purge would survive a crash, at
+    /// most `patience`. What was found there is the second; nothing without a disk, or when it is
+    /// not through in time. Not for workers.
+    #[must_use]
+    pub fn purge_through(
+        &self,
+        which: &Which,
+        how: How,
+        patience: Duration,
+    ) -> (Purged, Option<Swept>) {
+        let (purged, through) = self.inner.purge(which, how);
+        let below = self.inner.below.as_ref();
+        (
+            purged,
+            below.and_then(|below| below.wait(through?, patience)),
+        )
     }
 
     /// What is held, in the order of keys, `max` of it (and at most [`list::PAGE_MAX`]) behind
@@ -303,241 +339,5 @@ impl Store {
     #[must_use]
     pub fn tags(&self) -> usize {
         self.inner.tags.count()
-    }
-}
-
-/// Tells objects apart, without holding them.
-fn place(object: Option<&Arc<Object>>) -> usize {
-    object.map_or(0, |object| Arc::as_ptr(object).addr())
-}
-
-impl Inner {
-    fn judge(&self, key: &KeyBuf, at: &[u8], held: Option<Arc<Object>>, now_ms: u64) -> Found {
-        key.seen.set(place(held.as_ref()));
-        let pass_until = held.as_deref().and_then(Object::pass_until);
-        if let (Some(object), None) = (&held, pass_until)
-            && object.is_current(now_ms)
-        {
-            return held.map_or(Found::Nothing, Found::Held);
-        }
-        if let Some(filling) = self.pendings.filling(at) {
-            return Found::Filling(filling);
-        }
-        match (held, pass_until) {
-            (_, Some(until)) if until > now_ms => Found::Pass,
-            (Some(mark), Some(_)) => {
-                self.memory.remove(&mark);
-                key.seen.set(0);
-                Found::Nothing
-            }
-            (Some(object), None) => Found::Held(object),
-            (None, _) => Found::Nothing,
-        }
-    }
-
-    /// Larger than all before, also after a restart: what is on disk has older ones.
-    fn next_generation(&self, received_ms: u64) -> u64 {
-        let next = |last: u64| Some((last + 1).max(received_ms << 16));
-        let before = self.generation.fetch_update(Relaxed, Relaxed, next);
-        before.map_or(0, |before| (before + 1).max(received_ms << 16))
-    }
-
-    /// Holds an object. False: it did not find room.
-    fn insert(&self, object: &Arc<Object>) -> bool {
-        if object.is_answer() {
-            // Counted before it can be evicted.
-            if let Some(site) = object.site() {
-                site.entered(object);
-            }
-            self.tags.entered(object);
-        }
-        let mut is_in = true;
-        for gone in self.memory.insert(Arc::clone(object)) {
-            if Arc::ptr_eq(&gone, object) {
-                is_in = false;
-            } else if gone.key != object.key
-                && let Some(site) = gone.site()
-            {
-                site.evicted();
-            }
-            self.left(&gone);
-        }
-        is_in
-    }
-
-    /// An object has left memory. A record's variants go with it: nobody finds them any more.
-    fn left(&self, object: &Arc<Object>) {
-        if let Some(variants) = object.variants() {
-            for variant in variants.all() {
-                self.remove(&variant);
-            }
-        } else if object.is_answer() {
-            if let Some(site) = object.site() {
-                site.left(object);
-            }
-            self.tags.left(object);
-        }
-    }
-
-    /// Takes an object out. False: it was not there any more.
-    fn remove(&self, object: &Arc<Object>) -> bool {
-        let is_out = self.memory.remove(object);
-        if is_out {
-            self.left(object);
-        }
-        is_out
-    }
-
-    /// Puts a record of variants in its place, unless it is there.
-    fn put_variants(&self, record: &Arc<Object>) {
-        let held = self.memory.peek(&record.key);
-        if place(held.as_ref()) != place(Some(record)) {
-            self.insert(record);
-        }
-    }
-
-    /// Remembers that answers to this are not for keeping. What is held makes room for the mark; a
-    /// record of variants does not, its variants have marks of their own.
-    fn mark_pass(&self, key: &[u8], until_ms: u64) {
-        let held = self.memory.peek(key);
-        if held.is_none_or(|object| object.variants().is_none()) {
-            self.insert(&Arc::new(Object::of_pass(key.into(), until_ms)));
-        }
-    }
-
-    /// Holds what was fetched, unless a purge has come since, or its variants are told apart by
-    /// other fields now.
-    fn keep(
-        &self,
-        mut object: Object,
-        record: Option<&Arc<Object>>,
-        epoch: u64,
-    ) -> Result<Arc<Object>, &'static str> {
-        let site = self.counters.site(&object.key);
-        object.set_site(Arc::clone(&site));
-        let object = Arc::new(object);
-        let remembered = self.purges.read();
-        if remembered.has(epoch, &object.key, object.tags()) {
-            return Err("purged");
-        }
-        if let Some(record) = record {
-            let now = self.memory.peek(&record.key);
-            let is_other = now.is_some_and(|now| {
-                !Arc::ptr_eq(&now, record) && (now.is_answer() || now.variants().is_some())
-            });
-            if is_other {
-                return Err("vary-changed");
-            }
-            self.put_variants(record);
-        }
-        if !self.insert_with(record, &object) {
-            return Err("no-room");
-        }
-        site.stored();
-        Ok(object)
-    }
-
-    fn refresh(&self, old: &Arc<Object>, lines: Box<[u8]>, terms: Terms) -> Arc<Object> {
-        let mut object = old.refreshed(lines, terms);
-        if object.site().is_none() {
-            object.set_site(self.counters.site(&old.key));
-        }
-        let object = Arc::new(object);
-        let remembered = self.purges.read();
-        if !remembered.searches(&old.key, old.tags()) {
-            self.replace(old, &object);
-        }
-        object
-    }
-
-    /// One object for another, if that is still there. The lock on purges is held by the caller.
-    fn replace(&self, old: &Arc<Object>, new: &Arc<Object>) -> bool {
-        if place(self.memory.peek(&old.key).as_ref()) != place(Some(old)) {
-            return false;
-        }
-        let record = self.memory.peek(key::primary(&new.key));
-        let record = record.filter(|record| record.variants().is_some());
-        self.insert_with(record.as_ref(), new)
-    }
-
-    /// Holds an object, and counts it among the variants of its record. The record must not leave
-    /// without it: nobody would find it any more. So it is counted before it can be found, and the
-    /// record is looked for afterwards.
-    fn insert_with(&self, record: Option<&Arc<Object>>, object: &Arc<Object>) -> bool {
-        let oldest = record.and_then(|record| record.variants()?.add(object));
-        let is_in = self.insert(object);
-        if let Some(oldest) = oldest {
-            self.remove(&oldest);
-        }
-        let is_there = |record: &Arc<Object>| {
-            let now = self.memory.peek(&record.key);
-            now.is_some_and(|now| Arc::ptr_eq(&now, record))
-        };
-        if is_in && !record.is_none_or(is_there) {
-            self.remove(object);
-            return false;
-        }
-        is_in
-    }
-
-    /// What has a primary key, its variants and its slices, with their records.
-    fn all_of(&self, primary: &[u8]) -> Vec<Arc<Object>> {
-        let mut all = self.tags.slices(primary);
-        let Some(object) = self.memory.peek(primary) else {
-            return all;
-        };
-        if let Some(variants) = object.variants() {
-            all.extend(variants.all());
-        }
-        all.push(object);
-        all
-    }
-
-    fn purge(&self, which: &Which, how: How) -> Purged {
-        let epoch = self.purges.begin(&mut self.purges.write(), which);
-        self.pendings.purge(|key, tags| which.means(key, tags));
-        let mut purged = Purged::default();
-        match which {
-            Which::Key(primary) => {
-                let all = self.all_of(primary);
-                all.iter()
-                    .for_each(|object| self.purge_one(object, how, &mut purged));
-            }
-            Which::Tag(tag) => {
-                let all = self.tags.all(tag);
-                all.iter()
-                    .for_each(|object| self.purge_one(object, how, &mut purged));
-            }
-            Which::All | Which::Prefix(_) | Which::Host(_) => {
-                let meant = self.memory.iter().filter(|object| which.is_of(object));
-                meant.for_each(|object| self.purge_one(&object, how, &mut purged));
-            }
-        }
-        self.purges.end(epoch);
-        purged
-    }
-
-    fn purge_one(&self, object: &Arc<Object>, how: How, purged: &mut Purged) {
-        // Who would go with his record is counted before.
-        if how == How::Hard
-            && let Some(variants) = object.variants()
-        {
-            let all = variants.all();
-            all.iter()
-                .for_each(|variant| self.purge_one(variant, how, purged));
-        }
-        let is_done = match how {
-            How::Hard => self.remove(object),
-            How::Soft if object.is_answer() => {
-                let marked = Arc::new(object.marked_stale());
-                // Nobody brings anything in between the look and the act.
-                let _remembered = self.purges.write();
-                self.replace(object, &marked)
-            }
-            How::Soft => false,
-        };
-        if is_done {
-            purged.add(object);
-        }
     }
 }

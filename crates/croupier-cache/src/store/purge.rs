@@ -25,7 +25,8 @@ const REMEMBERED_MAX: usize = 1024;
 pub enum Which {
     /// All.
     All,
-    /// What has this primary key: all its variants and slices. Found without a search.
+    /// What has this key: of a primary key all variants and slices, of a variant's key it alone.
+    /// Found without a search; slices as long as they are in memory.
     Key(Box<[u8]>),
     /// Keys that begin so, as [`super::KeyBuf`] wrote it: a target whatever its further parts, or a
     /// scheme, an authority and the beginning of a path.
@@ -64,7 +65,7 @@ impl Which {
     pub(super) fn means(&self, key: &[u8], tags: &[Box<[u8]>]) -> bool {
         match self {
             Self::All => true,
-            Self::Key(primary) => key::whole(key) == &**primary,
+            Self::Key(one) => key == &**one || key::whole(key) == &**one,
             Self::Prefix(prefix) => key.starts_with(prefix),
             Self::Host(host) => {
                 let authority = key::parts(key).authority;

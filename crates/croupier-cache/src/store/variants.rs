@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use croupier_http::Fields;
@@ -22,6 +25,8 @@ pub(super) const VARIANTS_MAX: usize = 64;
 pub(crate) struct Variants {
     names: VaryNames,
     generation: u64,
+    /// Variants on disk that were received until then are stale, milliseconds since 1970.
+    stale_until: AtomicU64,
     /// Oldest first. They may have been evicted meanwhile.
     held: Mutex<VecDeque<Weak<Object>>>,
 }
@@ -31,12 +36,26 @@ impl Variants {
         Self {
             names,
             generation,
+            stale_until: AtomicU64::new(0),
             held: Mutex::default(),
         }
     }
 
     pub(super) fn names(&self) -> &VaryNames {
         &self.names
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn stale_until(&self) -> u64 {
+        self.stale_until.load(Relaxed)
+    }
+
+    /// A purge has marked all that were received until then.
+    pub(super) fn mark_stale(&self, until_ms: u64) {
+        self.stale_until.fetch_max(until_ms, Relaxed);
     }
 
     /// Bytes beside those of an object; as if its list were full, since a weight must not change.

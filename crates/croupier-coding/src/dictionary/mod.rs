@@ -5,6 +5,7 @@
 //! cryptography. [`fields`] reads and writes what is said about dictionaries in heads.
 
 pub mod fields;
+pub mod pattern;
 mod raw;
 mod structured;
 

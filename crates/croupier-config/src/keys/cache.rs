@@ -190,7 +190,7 @@ pub(crate) const COMPRESS: Table = Table {
             "dictionary",
             Kind::Flag,
             "false",
-            "Use an earlier answer as the dictionary of a later one (RFC 9842), where the origin offers it and the client has it.",
+            "Kept answers are dictionaries for their later versions (RFC 9842): a client that has the old one gets what has changed.",
         ),
         key(
             "strong",
@@ -202,7 +202,7 @@ pub(crate) const COMPRESS: Table = Table {
             "cpu",
             Kind::Percent,
             "\"10%\"",
-            "The share of one core for what `strong` does.",
+            "The share of one core for what is compressed in the background.",
         ),
     ],
     later: &[],

@@ -60,6 +60,20 @@ pub fn is_posing(raw_name: &[u8]) -> bool {
             .any(|posing| raw_name.eq_ignore_ascii_case(posing))
 }
 
+/// Names, outside the table, by which a request says that its method stands for another. Many
+/// applications heed them, so the answer may be to another question than method and target ask.
+#[must_use]
+pub fn overrides_method(raw_name: &[u8]) -> bool {
+    const OVERRIDES: [&[u8]; 3] = [
+        b"x-http-method-override",
+        b"x-http-method",
+        b"x-method-override",
+    ];
+    OVERRIDES
+        .iter()
+        .any(|name| raw_name.eq_ignore_ascii_case(name))
+}
+
 /// Names, outside the table, in which we tell an origin who the client proved to be: nobody else's
 /// word passes, not even a trusted peer's (RFC 9440 section 4).
 #[must_use]

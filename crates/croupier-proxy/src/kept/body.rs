@@ -27,6 +27,8 @@ pub(crate) enum KeptBody {
         at: usize,
         end: usize,
     },
+    /// All of another form of an object in memory.
+    Form { bytes: Arc<[u8]>, at: usize },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
     /// A part of an answer that is held slice by slice.
@@ -43,6 +45,15 @@ struct Lent(Arc<Object>);
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
         memory(&self.0)
+    }
+}
+
+/// The same of one of its forms.
+struct LentForm(Arc<[u8]>);
+
+impl AsRef<[u8]> for LentForm {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -181,6 +192,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => Poll::Ready(Ok(0)),
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
+            Self::Form { bytes, at } => Poll::Ready(Ok(bytes.len() - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
             Self::Slices(slices) => slices.poll_data(cx),
             Self::Lying(lying) => lying.poll_data(cx),
@@ -192,6 +204,7 @@ impl Source for KeptBody {
         match self {
             Self::Nothing => &[],
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
+            Self::Form { bytes, at } => &bytes[*at..],
             Self::Arriving(arriving) => &arriving.chunk,
             Self::Slices(slices) => slices.data(),
             Self::Lying(lying) => lying.data(),
@@ -202,7 +215,7 @@ impl Source for KeptBody {
     fn consume(&mut self, count: usize) {
         match self {
             Self::Nothing => {}
-            Self::Memory { at, .. } => *at += count,
+            Self::Memory { at, .. } | Self::Form { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
             Self::Slices(slices) => slices.consume(count),
             Self::Lying(lying) => lying.consume(count),
@@ -222,6 +235,11 @@ impl Source for KeptBody {
                 let first = *at;
                 *at += count.min(*end - first);
                 Some(lent(object).slice(first..*at))
+            }
+            Self::Form { bytes, at } => {
+                let first = *at;
+                *at += count.min(bytes.len() - first);
+                Some(Bytes::from_owner(LentForm(Arc::clone(bytes))).slice(first..*at))
             }
             Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
             Self::Slices(slices) => Some(slices.share(count)),

@@ -30,8 +30,8 @@ pub(crate) struct Kept {
     pub(crate) status: u16,
     text: Text,
     without: Without,
-    /// Lines instead of them.
-    extra: Vec<(Name, Vec<u8>)>,
+    /// Lines beside them.
+    extra: Vec<(&'static str, Vec<u8>)>,
     pub(crate) framing: BodyLen,
     /// The length that an answer without body speaks of (HEAD).
     pub(crate) declared: Option<u64>,
@@ -132,6 +132,8 @@ impl Held {
     }
 }
 
+const CONTENT_RANGE: &str = "content-range";
+
 /// What is asked of a held answer when not simply all of it.
 const SPECIAL: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SINCE, Name::RANGE]);
 
@@ -167,7 +169,7 @@ impl Kept {
     /// Lines beside those that were kept.
     pub(crate) fn extra(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
         for (name, value) in &self.extra {
-            emit(name.as_str().as_bytes(), value);
+            emit(name.as_bytes(), value);
         }
     }
 
@@ -180,6 +182,34 @@ impl Kept {
             }
         }
         self.extra(emit);
+    }
+
+    /// The object, when all of it is given from memory.
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        let is_whole = self.without == Without::Nothing && self.status != 206;
+        match (&self.text, &self.body) {
+            (Text::Whole(object), KeptBody::Memory { .. } | KeptBody::Nothing) => {
+                Some(object).filter(|held| is_whole && matches!(held.body, Body::Memory(_)))
+            }
+            _ => None,
+        }
+    }
+
+    /// One more line.
+    pub(crate) fn add(&mut self, name: &'static str, value: Vec<u8>) {
+        self.extra.push((name, value));
+    }
+
+    /// Another form of all of it is given.
+    pub(crate) fn take_form(&mut self, bytes: &Arc<[u8]>) {
+        let length = bytes.len() as u64;
+        if self.framing == BodyLen::None {
+            self.declared = self.declared.and(Some(length));
+        } else {
+            self.framing = BodyLen::Length(length);
+            let bytes = Arc::clone(bytes);
+            self.body = KeptBody::Form { bytes, at: 0 };
+        }
     }
 
     fn special(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
@@ -200,7 +230,7 @@ impl Kept {
             Ok(Some(ranges)) => ranges,
             Ok(None) => return Self::whole(asked, held, age),
             Err(Unsatisfiable) => {
-                let extra = vec![(Name::CONTENT_RANGE, content_range(None, length))];
+                let extra = vec![(CONTENT_RANGE, content_range(None, length))];
                 return Self::nothing(416, held, extra, age);
             }
         };
@@ -211,7 +241,7 @@ impl Kept {
                     status: 206,
                     text,
                     without: Without::Nothing,
-                    extra: vec![(Name::CONTENT_RANGE, content_range(Some(span), length))],
+                    extra: vec![(CONTENT_RANGE, content_range(Some(span), length))],
                     framing: BodyLen::Length(span.length()),
                     declared: None,
                     body,
@@ -227,7 +257,12 @@ impl Kept {
     }
 
     /// An answer without a representation.
-    fn nothing(status: u16, held: Held, extra: Vec<(Name, Vec<u8>)>, age: Option<u32>) -> Self {
+    fn nothing(
+        status: u16,
+        held: Held,
+        extra: Vec<(&'static str, Vec<u8>)>,
+        age: Option<u32>,
+    ) -> Self {
         Self {
             status,
             text: held.into_text(),
@@ -294,7 +329,7 @@ impl Kept {
         Self {
             status: 206,
             without: Without::Type,
-            extra: vec![(Name::CONTENT_TYPE, content_type)],
+            extra: vec![(Name::CONTENT_TYPE.as_str(), content_type)],
             framing: BodyLen::Length(multipart.body_length(ranges)),
             declared: None,
             text: Text::Whole(Arc::clone(&object)),

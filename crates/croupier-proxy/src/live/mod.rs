@@ -7,7 +7,8 @@
 //! numbers; [`tiers`], `gate` and `pool` are the rules that need all servers of a pool; `busy`
 //! counts attempts; [`line`] and `queue` are who waits; `names` is what names stand for,
 //! `manners` how servers are spoken to; `doors`, `handshakes` and [`offers`] are the front door's;
-//! [`certs`] are the certificates that sites show, `wants` the names that wait for one.
+//! [`certs`] are the certificates that sites show, `wants` the names that wait for one; `stores` is
+//! what is kept, [`strong`] who encodes it again, [`shelf`] old versions as dictionaries.
 
 mod doors;
 mod handshakes;
@@ -26,6 +27,9 @@ mod marks;
 mod server;
 mod spare;
 mod stores;
+
+pub mod shelf;
+pub mod strong;
 
 mod busy;
 
@@ -62,6 +66,7 @@ pub use queue::Queue;
 pub use server::{Place, Server, Status};
 pub use spare::{Giver, Spares};
 pub use stores::Stores;
+use strong::Strong;
 
 use crate::{fault::Code, pool::sticky::Secret};
 
@@ -84,6 +89,8 @@ pub struct Live {
     pub manners: Manners,
     /// What answers are kept in.
     pub stores: Stores,
+    /// Who encodes what is kept once more.
+    pub strong: Strong,
     /// What sticky cookies are made with unless the config says a secret: of this process alone.
     pub secret: Secret,
     /// Workers that were started.
@@ -106,6 +113,7 @@ impl Live {
             certs: Certs::default(),
             manners: Manners::default(),
             stores: Stores::default(),
+            strong: Strong::default(),
             secret: random_secret(),
             workers: AtomicUsize::new(0),
             began: Instant::now(),

@@ -14,22 +14,27 @@ use croupier_cache::{
 /// All stores, by all that the config says of them, and all disks, by their directories.
 #[derive(Debug, Default)]
 pub struct Stores {
-    held: Mutex<Vec<Arc<Store>>>,
+    held: Mutex<Vec<(Option<PathBuf>, Arc<Store>)>>,
     disks: Mutex<Vec<(PathBuf, Arc<Disk>)>>,
 }
 
 impl Stores {
-    /// The store with these settings: the same object as long as somebody holds it. Other settings
-    /// make another store, so that a plan that is never installed takes nothing from the one in
-    /// force.
+    /// The store with these settings above the disk in this directory, if that is open: the same
+    /// object as long as somebody holds it. Other settings make another store, so that a plan that is
+    /// never installed takes nothing from the one in force.
     #[must_use]
-    pub fn store(&self, settings: &Settings) -> Arc<Store> {
+    pub fn store(&self, settings: &Settings, path: Option<&Path>) -> Arc<Store> {
+        let disk = path.and_then(|path| self.disk(path));
+        let path = path.filter(|_| disk.is_some());
         let mut held = locked(&self.held);
-        if let Some(store) = held.iter().find(|store| store.settings() == settings) {
+        let known = held
+            .iter()
+            .find(|(at, store)| at.as_deref() == path && store.settings() == settings);
+        if let Some((_, store)) = known {
             return Arc::clone(store);
         }
-        let store = Arc::new(Store::new(settings.clone()));
-        held.push(Arc::clone(&store));
+        let store = Arc::new(Store::with_disk(settings.clone(), disk));
+        held.push((path.map(Path::to_path_buf), Arc::clone(&store)));
         store
     }
 
@@ -62,7 +67,7 @@ impl Stores {
 
     /// Forgets stores and disks that nobody holds any more.
     pub(super) fn release(&self) {
-        locked(&self.held).retain(|store| Arc::strong_count(store) > 1);
+        locked(&self.held).retain(|(_, store)| Arc::strong_count(store) > 1);
         let mut disks = locked(&self.disks);
         let is_free = |(_, disk): &mut (PathBuf, Arc<Disk>)| Arc::strong_count(disk) == 1;
         let gone: Vec<_> = disks.extract_if(.., is_free).collect();

@@ -118,7 +118,7 @@ async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let ended = match (&kept.body, &mut recode) {
         // Over HTTP/2 large ones are shared, piece by piece as there is room.
-        (KeptBody::Nothing | KeptBody::Memory { .. }, None)
+        (KeptBody::Nothing | KeptBody::Memory { .. } | KeptBody::Form { .. }, None)
             if !(is_shared(conn) && kept.body.data().len() >= SHARED_BYTES) =>
         {
             let sent = conn.send_whole(kept.body.data(), x.times().client_send);
@@ -359,7 +359,7 @@ fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     };
     let room = || x.worker.local.buffers.lend_output();
     match x.recoding {
-        Recoding::Nothing | Recoding::Chosen => None,
+        Recoding::Nothing | Recoding::Chosen | Recoding::Made(_) => None,
         Recoding::Encode(coding) => {
             let encoder = x.worker.coders.lend(coding, length).ok()?;
             Some(Recode::encoding(encoder, room()))

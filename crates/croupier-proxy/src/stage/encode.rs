@@ -8,6 +8,7 @@ use croupier_cache::rules::{Asked, control::Wish};
 use croupier_coding::{Chosen, Coding, negotiate};
 use croupier_http::{BodyLen, Name, fields::members};
 
+use super::strong;
 use crate::{
     answer::Answer,
     exchange::{Exchange, Recoding},
@@ -15,12 +16,12 @@ use crate::{
 };
 
 /// Decides what happens to the coding of an answer.
-pub(crate) fn decide(x: &Exchange, answer: &Answer) -> Recoding {
+pub(crate) fn decide(x: &Exchange, answer: &mut Answer) -> Recoding {
     let Some(rule) = x.route_plan().and_then(|route| route.compress.as_ref()) else {
         return Recoding::Nothing;
     };
     let mut facts = Facts::default();
-    let (status, body) = match answer {
+    let (status, body) = match &*answer {
         Answer::Dealt(dealt) => {
             for field in dealt.head.fields.iter() {
                 facts.see(field.name, field.value, rule);
@@ -37,7 +38,11 @@ pub(crate) fn decide(x: &Exchange, answer: &Answer) -> Recoding {
         (BodyLen::Length(length), _) => Some(length),
         (_, declared) => declared,
     };
-    facts.judge(x, rule, status)
+    let recoding = facts.judge(x, rule, status);
+    match answer {
+        Answer::Kept(kept) => strong::choose(x, rule, kept, recoding),
+        _ => recoding,
+    }
 }
 
 /// What of a head decides.
@@ -169,8 +174,13 @@ impl<'a> Relined<'a> {
         if self.recoding == Recoding::Nothing {
             return;
         }
-        if let Recoding::Encode(coding) = self.recoding {
-            (self.emit)(b"content-encoding", coding.as_str().as_bytes());
+        let coding = match self.recoding {
+            Recoding::Encode(coding) => coding.as_str(),
+            Recoding::Made(coding) => coding,
+            Recoding::Nothing | Recoding::Chosen | Recoding::Decode(_) => "",
+        };
+        if !coding.is_empty() {
+            (self.emit)(b"content-encoding", coding.as_bytes());
         }
         if !self.varies {
             (self.emit)(b"vary", b"accept-encoding");

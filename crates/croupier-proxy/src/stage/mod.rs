@@ -23,6 +23,8 @@ pub(crate) mod outgoing;
 
 pub(crate) mod encode;
 
+mod strong;
+
 pub(crate) mod shape;
 
 pub(crate) mod deliver;

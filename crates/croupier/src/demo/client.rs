@@ -37,11 +37,12 @@ fn invalid(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Asks and reads the answer to its end; half an answer is an error.
+/// Asks, with more field lines, and reads the answer to its end; half an answer is an error.
 pub(super) fn ask(
     address: SocketAddr,
     method: &str,
     target: &str,
+    lines: &str,
     body: &str,
 ) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
@@ -53,7 +54,7 @@ pub(super) fn ask(
     stream.write_all(
         format!(
             "{method} {target} HTTP/1.1\r\nHost: {address}\r\nAccept: text/html\r\n\
-             User-Agent: croupier-demo\r\nConnection: close\r\n{length}\r\n{body}"
+             User-Agent: croupier-demo\r\nConnection: close\r\n{lines}{length}\r\n{body}"
         )
         .as_bytes(),
     )?;

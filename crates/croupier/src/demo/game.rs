@@ -103,6 +103,8 @@ fn welcome(table: &Table, paint: Paint) -> String {
         (format!("curl -N {url}/stream"), "a line each second"),
         (format!("curl -d ace {url}/echo"), "what a server sees"),
         (format!("curl {url}/slow"), "2 s: stop its server!"),
+        (format!("curl {url}/news"), "1 s, then kept: again!"),
+        (format!("wrk -c64 -d5 {url}/news"), "asked once a second"),
         (format!("wrk -c64 -d5 {url}/card"), "a full house"),
     ];
     let mut label = "try";
@@ -118,8 +120,12 @@ fn welcome(table: &Table, paint: Paint) -> String {
     );
     line("keys", &keys);
     line(
-        "",
+        "log",
         &paint.dim("+1 behind a request: another server was asked first"),
+    );
+    line(
+        "",
+        &paint.dim("hit stale collapsed: a kept answer; miss: it is kept now"),
     );
     // An empty line has no spaces at its end.
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();

@@ -154,46 +154,51 @@ fn chunks(reader: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
     }
 }
 
+/// What is said of keeping an answer.
+mod control {
+    /// Of most: it is another card each time.
+    pub(super) const NO: &str = "no-store";
+    /// Of the script, which is the same from every server.
+    pub(super) const LONG: &str = "max-age=300";
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OK: &str = "200 OK";
+
 fn answer(request: &Request, shared: &Shared, number: u64, out: &mut TcpStream) -> io::Result<()> {
     let suit = &shared.suit;
-    let json = || cards::json(suit, number);
+    let mut say = |kind: &str, control: &str, body: &[u8]| {
+        send(request, out, OK, &head_lines(kind, control), body)
+    };
+    let json = || cards::json(suit, number).into_bytes();
     match request.path() {
         "/" => {
             let accept = request.field("accept").unwrap_or_default();
-            let (kind, body) = if accept.contains("text/html") {
-                ("text/html; charset=utf-8", cards::page(suit, number))
+            if accept.contains("text/html") {
+                let page = cards::page(suit, number);
+                say("text/html; charset=utf-8", control::NO, page.as_bytes())
             } else {
-                ("text/plain; charset=utf-8", cards::text(suit, number))
-            };
-            send(request, out, "200 OK", kind, body.as_bytes())
+                say(TEXT, control::NO, cards::text(suit, number).as_bytes())
+            }
         }
-        "/card" => send(
-            request,
-            out,
-            "200 OK",
-            "application/json",
-            json().as_bytes(),
-        ),
-        "/app.js" => send(
-            request,
-            out,
-            "200 OK",
-            "text/javascript; charset=utf-8",
-            SCRIPT.as_bytes(),
-        ),
+        "/card" => say(JSON, control::NO, &json()),
+        "/app.js" => {
+            let kind = "text/javascript; charset=utf-8";
+            say(kind, control::LONG, SCRIPT.as_bytes())
+        }
         "/slow" => {
-            thread::sleep(Duration::from_millis(
-                request.number("ms", 2000).min(60_000),
-            ));
-            send(
-                request,
-                out,
-                "200 OK",
-                "application/json",
-                json().as_bytes(),
-            )
+            pause(request, 2000);
+            say(JSON, control::NO, &json())
         }
-        "/stream" => stream(request, out, "text/plain; charset=utf-8", |piece| {
+        // Slow, and soon out of date: what a cache is for.
+        "/news" => {
+            pause(request, 1000);
+            let fresh = request.number("fresh", 1);
+            let control = format!("max-age={fresh}, stale-while-revalidate=30");
+            say(JSON, &control, &json())
+        }
+        "/stream" => stream(request, out, TEXT, |piece| {
             format!("{} {} of {}\n", suit.symbol, piece, suit.name)
         }),
         "/events" => stream(request, out, "text/event-stream", |piece| {
@@ -202,14 +207,24 @@ fn answer(request: &Request, shared: &Shared, number: u64, out: &mut TcpStream) 
         "/echo" => {
             let mut body = request.head.clone().into_bytes();
             body.extend_from_slice(&request.body);
-            send(request, out, "200 OK", "text/plain; charset=utf-8", &body)
+            say(TEXT, control::NO, &body)
         }
         _ => {
             let text = format!("{} has no such card\n", suit.name);
-            let kind = "text/plain; charset=utf-8";
-            send(request, out, "404 Not Found", kind, text.as_bytes())
+            let lines = head_lines(TEXT, control::NO);
+            send(request, out, "404 Not Found", &lines, text.as_bytes())
         }
     }
+}
+
+/// So long it takes: `ms` of the query, or what is usual.
+fn pause(request: &Request, usual: u64) {
+    let ms = request.number("ms", usual).min(60_000);
+    thread::sleep(Duration::from_millis(ms));
+}
+
+fn head_lines(kind: &str, control: &str) -> String {
+    format!("Content-Type: {kind}\r\nCache-Control: {control}\r\n")
 }
 
 /// A whole answer in one write.
@@ -217,15 +232,12 @@ fn send(
     request: &Request,
     out: &mut TcpStream,
     status: &str,
-    kind: &str,
+    lines: &str,
     body: &[u8],
 ) -> io::Result<()> {
-    let mut bytes = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\n{lines}Content-Length: {length}\r\n\r\n");
+    let mut bytes = head.into_bytes();
     if request.method != "HEAD" {
         bytes.extend_from_slice(body);
     }
@@ -239,10 +251,8 @@ fn stream(
     kind: &str,
     piece: impl Fn(u64) -> String,
 ) -> io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\
-         Cache-Control: no-store\r\n\r\n"
-    );
+    let lines = head_lines(kind, control::NO);
+    let head = format!("HTTP/1.1 {OK}\r\n{lines}Transfer-Encoding: chunked\r\n\r\n");
     out.write_all(head.as_bytes())?;
     if request.method == "HEAD" {
         return Ok(());

@@ -6,7 +6,7 @@ use super::cards::Suit;
 use crate::terminal::Paint;
 
 /// A line of the access log. A tab within a value is escaped, so tabs part the values.
-pub(super) const TEMPLATE: &str = "{ts}\t{method}\t{path}\t{query}\t{status}\t{bytes_out}\t{dur_ms}\t{server}\t{retries}\t{fault}";
+pub(super) const TEMPLATE: &str = "{ts}\t{method}\t{path}\t{query}\t{status}\t{bytes_out}\t{dur_ms}\t{server}\t{retries}\t{fault}\t{cache}";
 
 const COLUMNS: usize = 80;
 
@@ -22,6 +22,15 @@ pub(super) struct Dealt<'a> {
     pub(super) server: &'a str,
     pub(super) retries: &'a str,
     pub(super) fault: &'a str,
+    /// What the cache did.
+    cache: &'a str,
+}
+
+impl Dealt<'_> {
+    /// Was it answered without a request of its own to a server?
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self.cache, "hit" | "stale" | "collapsed")
+    }
 }
 
 impl<'a> Dealt<'a> {
@@ -40,11 +49,13 @@ impl<'a> Dealt<'a> {
             server: next()?,
             retries: next()?,
             fault: next()?,
+            cache: next()?,
         })
     }
 }
 
-/// `12:00:00 GET  /card                              200   62B 0.4ms  2 ♦ diamonds`
+/// `12:00:00 GET  /card                            200  62B 0.4ms  2 ♦ diamonds`
+/// `12:00:00 GET  /app.js                          200 100k 0.4ms  hit`
 pub(super) fn format(dealt: &Dealt<'_>, suit: Option<&Suit>, paint: Paint) -> String {
     let mut notes = String::new();
     let mut width = 0;
@@ -52,6 +63,14 @@ pub(super) fn format(dealt: &Dealt<'_>, suit: Option<&Suit>, paint: Paint) -> St
         let title = suit.title();
         width = 2 + title.chars().count();
         notes = format!("  {}", paint.sgr(suit.sgr, &title));
+    }
+    // Beside a fault it says nothing, and there is no room.
+    if dealt.cache != "-" && dealt.fault == "-" {
+        let blanks = if suit.is_some() { " " } else { "  " };
+        width += blanks.len() + dealt.cache.len();
+        let color = if dealt.is_kept() { "36" } else { "2" };
+        notes.push_str(blanks);
+        notes.push_str(&paint.sgr(color, dealt.cache));
     }
     let note = match (dealt.fault, dealt.retries) {
         ("-", "0") => String::new(),
@@ -65,7 +84,7 @@ pub(super) fn format(dealt: &Dealt<'_>, suit: Option<&Suit>, paint: Paint) -> St
         notes.push_str(&paint.bold_red(&note));
     }
     const FIXED: usize = "12:00:00 GET   200 123k 123ms".len();
-    const TARGET: usize = 34;
+    const TARGET: usize = 32;
     let room = COLUMNS.saturating_sub(FIXED + width).clamp(12, TARGET);
     let mut target = dealt.path.to_owned();
     if dealt.query != "-" {
@@ -135,17 +154,22 @@ mod tests {
     #[test]
     fn lines_are_aligned_and_fit() {
         let usual = line(
-            "2026-11-23T12:00:00.120Z\tGET\t/card\t-\t200\t62\t0.412\tx\t0\t-",
+            "2026-11-23T12:00:00.120Z\tGET\t/card\t-\t200\t62\t0.412\tx\t0\t-\t-",
             &Suit::ALL[1],
         );
         assert_eq!(
             usual,
-            "12:00:00 GET  /card                              200  62B 0.4ms  2 ♦ diamonds\n"
+            "12:00:00 GET  /card                            200  62B 0.4ms  2 ♦ diamonds\n"
+        );
+        let kept = "2026-11-23T12:00:00.120Z\tGET\t/app.js\t-\t200\t100400\t0.412\t-\t0\t-\thit";
+        assert_eq!(
+            format(&Dealt::parse(kept).unwrap(), None, Paint::PLAIN),
+            "12:00:00 GET  /app.js                          200 100k 0.4ms  hit\n"
         );
         let long = format!("/{}", "x".repeat(100));
         for (retries, fault) in [("0", "-"), ("2", "-"), ("1", "origin.connect.refused")] {
             let log = format!(
-                "2026-11-23T12:00:00.120Z\tGET\t{long}\ta=b\t502\t123456\t812.4\tx\t{retries}\t{fault}"
+                "2026-11-23T12:00:00.120Z\tGET\t{long}\ta=b\t502\t123456\t812.4\tx\t{retries}\t{fault}\tmiss"
             );
             let line = line(&log, &Suit::ALL[1]);
             assert!(line.trim_end().chars().count() <= COLUMNS, "{line}");

@@ -44,7 +44,7 @@ const METRICS_PORT: u16 = 9145;
 const NOTES: &str = "\
 Three small servers and the real proxy before them, in this process, on
 127.0.0.1. Type 1, 2 or 3 to stop a server and again to start it, and watch
-requests move.";
+requests move. Answers to /app.js and /news are kept.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = NOTES)]
@@ -113,7 +113,10 @@ fn set_up(arguments: &Arguments) -> io::Result<Parts> {
         "[server]\nlisten = [\"127.0.0.1:{port}\"]\nmetrics = \"{metrics}\"\nworkers = 1\n\
          log_level = \"error\"\nshutdown_grace = \"1s\"\n\n\
          [pool.table]\nservers = [{}]\nbalance = \"round-robin\"\n\n\
-         [site.\"*\"]\npool = \"table\"\n",
+         [site.\"*\"]\ncompress = [\"zstd\", \"br\", \"gzip\"]\nroutes = [\n\
+         {{ path = \"/app.js\", pool = \"table\", cache = true }},\n\
+         {{ path = \"/news\", pool = \"table\", cache = true }},\n\
+         {{ pool = \"table\" }},\n]\n",
         listed.join(", ")
     );
     let config = Config::from_str("demo", &text).map_err(io::Error::other)?;

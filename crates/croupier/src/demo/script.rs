@@ -1,5 +1,6 @@
 //! The demo that plays itself (`--once`): a round of requests, a server that dies with one in its
-//! hands, a stream, an upload, a large file, the server's return; and the sum of it.
+//! hands, a stream, an upload, a large file, the server's return, answers that are kept; and the sum
+//! of it.
 
 use std::{
     thread,
@@ -19,6 +20,15 @@ use crate::{
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pages that are kept for a minute: one that is asked for in turn, and one by many at once.
+const MINUTE: &str = "/news?ms=300&fresh=60";
+const COLD: &str = "/news?ms=300&fresh=60&page=2";
+/// One that is kept for a second.
+const SECOND: &str = "/news?ms=300";
+/// So many requests of the round are answered from the cache: a hit, a compressed one, four that
+/// were collapsed, a stale one.
+const KEPT: u64 = 7;
 
 struct Round<'a> {
     table: &'a Table,
@@ -46,6 +56,8 @@ pub(super) fn play(table: &Table) -> Code {
     round.the_others_go_on(dead);
     round.bodies_of_all_kinds();
     round.it_comes_back(dead);
+    round.asked_once();
+    round.goes_stale();
     round.sum_up(dead)
 }
 
@@ -64,8 +76,17 @@ impl Round<'_> {
 
     fn ask(&mut self, method: &str, target: &str, body: &str) -> Option<Answer> {
         self.asked += 1;
-        let result = client::ask(self.table.address, method, target, body);
+        let result = client::ask(self.table.address, method, target, "", body);
         self.judge(target, result)
+    }
+
+    fn get(&mut self, target: &str) -> Option<Answer> {
+        self.ask("GET", target, "")
+    }
+
+    /// Requests that the servers have taken so far.
+    fn taken(&self) -> u64 {
+        self.table.servers.iter().map(|one| one.requests()).sum()
     }
 
     fn judge(&mut self, target: &str, result: std::io::Result<Answer>) -> Option<Answer> {
@@ -104,7 +125,7 @@ impl Round<'_> {
         self.step("A slow request; its server dies meanwhile: another takes it over");
         self.asked += 1;
         let address = self.table.address;
-        let slow = thread::spawn(move || client::ask(address, "GET", "/slow?ms=400", ""));
+        let slow = thread::spawn(move || client::ask(address, "GET", "/slow?ms=400", "", ""));
         let began = Instant::now();
         let mut dead = None;
         while dead.is_none() && began.elapsed() < PATIENCE {
@@ -180,6 +201,61 @@ impl Round<'_> {
             .push("a server that is back gets no request".into());
     }
 
+    /// What is kept is not asked for again, and many who ask at once are one.
+    fn asked_once(&mut self) {
+        self.step("Asked once: a page that takes 300 ms, again, and the script compressed");
+        let before = self.taken();
+        let first = self.get(MINUTE).map(|answer| answer.body);
+        let again = self.get(MINUTE).map(|answer| answer.body);
+        self.check(first.is_some() && first == again, "a kept page changed");
+        self.asked += 1;
+        let compressed = "Accept-Encoding: zstd\r\n";
+        let script = client::ask(self.table.address, "GET", "/app.js", compressed, "");
+        if let Some(script) = self.judge("/app.js", script) {
+            let is_small = script.body.len() < SCRIPT.len() / 2;
+            self.check(is_small, "the script was not compressed");
+        }
+        self.check(
+            self.taken() == before + 1,
+            "a kept page was asked for again",
+        );
+
+        self.step("Five at once for a page that nobody has yet: one asks, four share it");
+        let before = self.taken();
+        self.asked += 5;
+        let address = self.table.address;
+        let five: Vec<_> = (0..5)
+            .map(|_| thread::spawn(move || client::ask(address, "GET", COLD, "", "")))
+            .collect();
+        for one in five {
+            let answer = one
+                .join()
+                .unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+            self.judge(COLD, answer);
+        }
+        self.check(
+            self.taken() == before + 1,
+            "five at once were not asked for once",
+        );
+    }
+
+    /// What is out of date is given once more while it is asked for.
+    fn goes_stale(&mut self) {
+        self.step("Kept for a second, then stale: given at once, asked for behind it");
+        let before = self.taken();
+        self.get(SECOND);
+        thread::sleep(Duration::from_millis(1300));
+        self.get(SECOND);
+        let began = Instant::now();
+        while self.taken() < before + 2 && began.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.check(
+            self.taken() == before + 2,
+            "a stale page was not asked for once",
+        );
+    }
+
     /// The log is a moment behind the answers.
     fn wait_for_log(&self) -> bool {
         let began = Instant::now();
@@ -204,11 +280,17 @@ impl Round<'_> {
             totals.failed == 0,
             "the access log tells of failed requests",
         );
+        self.check(
+            totals.kept == KEPT,
+            format!("{} answers came from the cache, not {KEPT}", totals.kept),
+        );
         self.check(totals.moved > 0, "no request was moved to another server");
         let mut text = String::from("\nserver         address           requests\n");
         for (index, server) in self.table.servers.iter().enumerate() {
             text.push_str(&self.row(server, totals.by_server[index], dead == Some(index)));
         }
+        let kept = totals.kept;
+        text.push_str(&format!("{:14} {:17} {kept:8}\n", "the cache", ""));
         let lost = self.asked - (totals.requests - totals.failed).min(self.asked);
         let requests = count(usize::try_from(self.asked).unwrap_or(0), "request");
         let sum = format!(

@@ -86,6 +86,11 @@ impl Server {
         self.address
     }
 
+    /// Requests that it has taken.
+    pub(super) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
     /// Is it working on a request?
     pub(super) fn is_busy(&self) -> bool {
         self.shared.busy.load(Ordering::Relaxed) > 0

@@ -41,6 +41,8 @@ struct Seen {
 pub(super) struct Totals {
     pub(super) requests: u64,
     pub(super) by_server: [u64; Suit::ALL.len()],
+    /// Requests that were answered from the cache.
+    pub(super) kept: u64,
     /// Requests that another server took over.
     pub(super) moved: u64,
     /// Requests that ended with a fault.
@@ -53,6 +55,7 @@ impl Totals {
         if let Some(suit) = suit {
             self.by_server[suit.number - 1] += 1;
         }
+        self.kept += u64::from(dealt.is_kept());
         self.moved += u64::from(dealt.retries != "0" && dealt.fault == "-");
         self.failed += u64::from(dealt.fault != "-");
     }
@@ -92,12 +95,16 @@ impl Tail {
         self.tick();
         let Totals {
             requests,
+            kept,
             moved,
             failed,
             ..
         } = self.totals();
         let requests = terminal::count(usize::try_from(requests).unwrap_or(usize::MAX), "request");
-        let counts = format!("{requests} dealt, {moved} moved, {failed} failed");
+        let mut counts = format!("{requests} dealt, {moved} moved, {failed} failed");
+        if kept > 0 {
+            let _ = write!(counts, ", {kept} from the cache");
+        }
         terminal::out(&format!("\n{}\n", self.paint.bold(&counts)));
     }
 
@@ -144,6 +151,10 @@ impl Tail {
             let count = thousands(hidden.by_server[suit.number - 1]);
             let shown = format!("{} {} {count}", suit.number, suit.symbol);
             let _ = write!(line, "  {}", self.paint.sgr(suit.sgr, &shown));
+        }
+        if hidden.kept > 0 {
+            let kept = format!("kept {}", thousands(hidden.kept));
+            let _ = write!(line, "  {}", self.paint.sgr("36", &kept));
         }
         if hidden.failed > 0 {
             let failed = format!("{} failed", thousands(hidden.failed));

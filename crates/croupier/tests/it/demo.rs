@@ -21,6 +21,10 @@ fn a_scripted_round_loses_nothing() {
         "{}",
         exit.stdout
     );
+    for word in ["miss", "hit", "collapsed", "stale"] {
+        let says = |line: &str| line.ends_with(&format!(" {word}"));
+        assert!(exit.stdout.lines().any(says), "{word}: {}", exit.stdout);
+    }
     assert!(exit.stdout.ends_with(", 0 failed"), "{}", exit.stdout);
     assert_eq!(exit.stderr, "");
     let is_narrow = |line: &str| line.chars().count() <= 80;

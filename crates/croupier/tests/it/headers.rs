@@ -434,3 +434,25 @@ fn an_answer_without_a_date_gets_one() {
         .to_owned();
     assert!(ours.ends_with(" GMT") && ours.len() == 29, "{ours}");
 }
+
+#[test]
+fn what_is_asked_by_another_method_than_it_seems_is_not_kept() {
+    let origin = Origin::start(|request| {
+        let body = request.header("x-http-method-override").unwrap_or("GET");
+        Reply::ok(body).header("Cache-Control", "max-age=60")
+    });
+    let proxy = start(&config(&format!(
+        "proxy = \"{}\"\ncache = true",
+        origin.address()
+    )));
+    let ask = |headers: &[(&str, &str)]| {
+        let mut client = Client::connect(proxy.address());
+        client.request("GET", "/a", headers, "").text()
+    };
+    let other = [("X-HTTP-Method-Override", "DELETE")];
+    assert_eq!(ask(&other), "DELETE");
+    assert_eq!(ask(&[]), "GET");
+    // Nor is what is kept an answer to it.
+    assert_eq!(ask(&other), "DELETE");
+    assert_eq!(ask(&[]), "GET");
+}

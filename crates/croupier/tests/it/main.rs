@@ -4,6 +4,8 @@
 
 mod crowd;
 mod prelude;
+mod scripts;
+mod shelf;
 mod verdict;
 
 mod first_light;
@@ -18,9 +20,16 @@ mod targets;
 
 mod bodies;
 mod cache_admin;
+mod cache_attacks;
+mod cache_collapse;
+mod cache_fresh;
 mod cache_methods;
 mod cache_parts;
+mod cache_purge;
 mod cache_slices;
+mod cache_stale;
+mod compress;
+mod compress_once;
 mod interim;
 mod limits;
 mod sockets;
@@ -62,6 +71,7 @@ mod sticky;
 
 mod real_browser;
 mod real_curl;
+mod real_dictionary;
 mod real_grpc;
 mod real_nghttp;
 mod real_tools;

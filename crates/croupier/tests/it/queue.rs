@@ -490,3 +490,28 @@ fn a_stop_waits_for_those_who_wait() {
     }
     assert_eq!(proxy.wait_exit(SOON), 0);
 }
+
+#[test]
+fn a_stale_answer_stands_in_when_no_server_came_in_time() {
+    let origin = Origin::start(|_| {
+        Reply::ok("kept")
+            .header("Cache-Control", "max-age=60")
+            .header("Age", "100")
+            .header("ETag", "\"one\"")
+    });
+    let proxy = start(&config_of(
+        1,
+        &plain(&origin),
+        "queue = { time = \"100ms\" }",
+        "cache = true",
+    ));
+    let mut client = Client::connect(proxy.address());
+    assert_eq!(client.get("/a").text(), "kept");
+    origin.stop();
+    // The first finds out that the server is gone, the others that nobody is left.
+    for _ in 0..3 {
+        let response = Client::connect(proxy.address()).get("/a");
+        assert_eq!((response.status, &*response.text()), (200, "kept"));
+    }
+    assert_eq!(Client::connect(proxy.address()).get("/b").status, 503);
+}

@@ -20,13 +20,17 @@ use crate::{
 
 /// What a page says of itself.
 #[derive(Clone, Default)]
-struct Report {
+pub(crate) struct Report {
     text: Arc<Mutex<String>>,
-    came: Event,
+    pub(crate) came: Event,
 }
 
 impl Report {
-    fn take(&self, request: &Request) -> Reply {
+    pub(crate) fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    pub(crate) fn take(&self, request: &Request) -> Reply {
         *self.text.lock().unwrap() = request.text();
         self.came.fire();
         Reply::empty(204)
@@ -54,7 +58,7 @@ fn belief(front: &Front) -> Option<String> {
 }
 
 /// Opens a page in a browser with a profile of its own. None skips the story.
-fn open(front: &Front, url: &str) -> Option<Program> {
+pub(crate) fn open(front: &Front, url: &str) -> Option<Program> {
     let chromium = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find_map(tools::find);
@@ -92,7 +96,7 @@ fn posted(front: &Front, url: &str, report: &Report) -> Option<String> {
         "the page posts nothing\n{}",
         browser.report()
     );
-    Some(report.text.lock().unwrap().clone())
+    Some(report.text())
 }
 
 /// A page of thirty small parts: the protocol each came by, as the browser tells.

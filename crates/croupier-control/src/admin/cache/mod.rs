@@ -5,11 +5,13 @@
 mod question;
 mod tell;
 
+use std::time::Duration;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use croupier_cache::disk::Settled;
 use croupier_cache::store::{How, Purged, Which};
 use croupier_proxy::{
     Plan,
@@ -169,6 +171,9 @@ fn show(plan: &Plan, question: &Question) -> Result<Value, String> {
     Ok(json!({ "items": items, "stores": stores, "refused": refused }))
 }
 
+/// How long a purge waits until the disk has it, too.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn purge(plan: &Plan, question: &Question) -> Result<Value, String> {
     let named = ["url", "prefix", "host", "tag", "all"];
     if !named.iter().any(|name| question.get(name).is_some()) {
@@ -181,10 +186,19 @@ fn purge(plan: &Plan, question: &Question) -> Result<Value, String> {
         _ => How::Hard,
     };
     let mut purged = Purged::default();
+    let mut is_durable = true;
     for Wanted { store, which } in meant(plan, question)? {
-        let of_it = store.purge(&which, how);
-        purged.objects += of_it.objects;
-        purged.bytes += of_it.bytes;
+        let (in_memory, swept) = store.purge_through(&which, how, PATIENCE);
+        let settled = swept.as_ref().and_then(|swept| swept.settled);
+        is_durable &= store.disk().is_none() || settled == Some(Settled::Durable);
+        // What the disk counts is in memory as well, or was.
+        let on_disk = swept.map_or_else(Purged::default, |swept| swept.purged);
+        purged.objects += in_memory.objects.max(on_disk.objects);
+        purged.bytes += in_memory.bytes.max(on_disk.bytes);
     }
-    Ok(json!({ "objects": purged.objects, "bytes": purged.bytes }))
+    Ok(json!({
+        "objects": purged.objects,
+        "bytes": purged.bytes,
+        "durable": is_durable,
+    }))
 }

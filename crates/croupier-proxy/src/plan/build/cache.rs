@@ -27,7 +27,10 @@ pub(super) fn stores(config: &Config, live: &Live) -> Vec<StorePlan> {
             let place = written.disk.as_ref();
             let place = place.map(|disk| (disk.path.value.clone(), disk.size));
             StorePlan {
-                store: live.stores.store(&settings(written)),
+                store: live.stores.store(
+                    &settings(written),
+                    place.as_ref().map(|(path, _)| path.as_path()),
+                ),
                 disk: (place.as_ref()).and_then(|(path, _)| live.stores.disk(path)),
                 place,
             }

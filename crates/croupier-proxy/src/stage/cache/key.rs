@@ -1,7 +1,5 @@
 //! What a request is looked up by: exactly what of it is forwarded, and what the route adds.
 
-use std::sync::Arc;
-
 use croupier_cache::store::{How, KeyBuf, Which};
 use croupier_http::{Fields, Target};
 
@@ -85,12 +83,13 @@ fn finish(key: &mut KeyBuf, rule: &CachePlan, fields: &Fields) {
 }
 
 /// Lets go of what is held of a target of the same origin by any route of the site, whatever its
-/// variant: something has changed it. Where a route has more in its keys, the request's own.
-pub(super) fn forget(x: &Exchange, rule: &CachePlan, target: &Target) {
+/// variant: something has changed it. Where a route has more in its keys, the request's own. Gives the
+/// number of objects in memory.
+pub(super) fn forget(x: &Exchange, target: &Target) -> u64 {
     let incoming = &x.incoming;
-    let Some(site) = x.site_plan() else { return };
+    let Some(site) = x.site_plan() else { return 0 };
     let questions = Which::Tag(question(incoming, target));
-    rule.store.purge(&questions, How::Hard);
+    let mut objects = 0;
     let mut key = KeyBuf::new();
     for other in site.routes.iter().filter_map(|route| route.cache.as_ref()) {
         let query = normal_query(other, target);
@@ -98,11 +97,10 @@ pub(super) fn forget(x: &Exchange, rule: &CachePlan, target: &Target) {
         begin(&mut key, other, incoming, target, query);
         finish(&mut key, other, &incoming.head.fields);
         let which = Which::Key(key.as_bytes().into());
-        rule.store.purge(&which, How::Hard);
-        if !Arc::ptr_eq(&rule.store, &other.store) {
-            other.store.purge(&which, How::Hard);
-        }
+        objects += other.store.purge(&which, How::Hard).objects;
+        objects += other.store.purge(&questions, How::Hard).objects;
     }
+    objects
 }
 
 /// The request's origin: scheme and authority (RFC 6454).

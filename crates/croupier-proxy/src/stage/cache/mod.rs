@@ -20,12 +20,12 @@ use std::{rc::Rc, sync::Arc};
 use croupier_cache::{
     Object, Rules,
     rules::{Asked, Because, Give, control::Wish, may_give},
-    store::{Claim, Fill, Found},
+    store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
-use croupier_http::{Method, Name, NameSet};
+use croupier_http::{Method, Name, NameSet, rules::hop};
 use croupier_net::{client::ClientStream, timers::Tick};
 
-use self::wait::Waited;
+use self::wait::{Pause, Waited};
 use crate::{
     answer::Answer,
     exchange::Exchange,
@@ -62,8 +62,9 @@ pub(crate) enum Ticket {
     Head(Arc<Object>),
 }
 
-/// So often a request waits for another one's answer that turns out not to be for it.
-const ROUNDS_MAX: u32 = 3;
+/// So often a request looks again, because another one's answer turned out not to be for it or what
+/// the disk had led on.
+const ROUNDS_MAX: u32 = 6;
 
 /// Looks for an answer that is held.
 pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result<Looked, Fault> {
@@ -86,12 +87,14 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         Box::pin(content::read(x, conn)).await?;
     }
     let mut until = None;
+    let mut brought = None;
     for _ in 0..ROUNDS_MAX {
-        // Anew each time: while this exchange waits, the worker's key becomes another one's.
+        // Each time: while this exchange waited, the worker's key was others'.
         key::write(x, rule);
-        let (waiting, held) = match look(x, rule, &asked)? {
+        let (pause, held) = match look(x, rule, &asked, brought.take())? {
             Once::Done(looked) => return Ok(looked),
-            Once::Wait(waiting, held) => (waiting, held),
+            Once::Wait(waiting, held) => (Pause::Other(waiting), held),
+            Once::Read(reading) => (Pause::Disk(reading), None),
             Once::Slices(object, share) => {
                 let giving = slices::give(x, conn, rule, (object, share));
                 match Box::pin(giving).await? {
@@ -103,8 +106,9 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         let timers = &x.worker.local.timers;
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
         // Rare, and large.
-        match Box::pin(wait::run(x, conn, waiting, until)).await? {
+        match Box::pin(wait::run(x, conn, pause, until)).await? {
             Waited::Woken => {}
+            Waited::Brought(what) => brought = Some(what),
             Waited::TooLong => {
                 tell::forward(x, rule, Because::Waited);
                 return Ok(Looked::Ask(match held {
@@ -140,16 +144,28 @@ pub(crate) async fn complete(
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
-    Wait(croupier_cache::store::Waiting, Option<Arc<Object>>),
+    Wait(Waiting, Option<Arc<Object>>),
+    /// It may lie on disk.
+    Read(Reading),
     /// It is held, slice by slice.
     Slices(Arc<Object>, Share),
 }
 
-fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault> {
+/// Looks once, at the worker's key; `brought` is what the disk had for it.
+fn look(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    brought: Option<Brought>,
+) -> Result<Once, Fault> {
     let now_ms = x.worker.moment().1;
-    let found = {
-        let key = x.worker.key.borrow();
-        rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+    let found = match brought {
+        Some(Brought::Object(object)) => Found::Held(object),
+        Some(Brought::Nothing) => Found::Nothing,
+        Some(Brought::Again) | None => {
+            let key = x.worker.key.borrow();
+            rule.store.look_up(&key, &x.incoming.head.fields, now_ms)
+        }
     };
     let held = match found {
         Found::Held(object) if object.terms.rules.has(Rules::PARTIAL) => {
@@ -172,6 +188,7 @@ fn look(x: &mut Exchange, rule: &CachePlan, asked: &Asked) -> Result<Once, Fault
             }
             Give::Ask(because) => Some((object, because)),
         },
+        Found::OnDisk(reading) => return Ok(Once::Read(reading)),
         Found::Filling(filling) if !asks_anew(asked) => {
             tell::collapsed(x, rule);
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), None);
@@ -306,6 +323,10 @@ fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<
     }
     if rule.bypass(fields).is_some() {
         return aside(Because::BypassCookie, Ticket::Skip);
+    }
+    let mut others = fields.iter().filter(|field| field.name == Name::OTHER);
+    if others.any(|field| hop::overrides_method(field.raw_name)) {
+        return aside(Because::Method, Ticket::Skip);
     }
     None
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use croupier_cache::store::{How, Which};
 use croupier_http::Method;
 
 use super::key;
@@ -22,15 +21,10 @@ pub(super) fn run(x: &Exchange, rule: &CachePlan) -> Option<Answer> {
     if !is_purge || !rule.purge_from.holds_peer(incoming.peer_ip) {
         return None;
     }
-    let target = &incoming.target;
-    let query = key::normal_query(rule, target);
-    let query = key::asked(query.as_deref(), target);
-    let (scheme, authority) = (incoming.scheme, target.authority.as_str());
-    let which = Which::target(scheme, authority, target.path(), query);
-    let purged = rule.store.purge(&which, How::Hard);
+    let objects = key::forget(x, &incoming.target);
     Some(Answer::Made(Made {
         status: 200,
-        body: Bytes::Own(format!("{{\"objects\":{}}}\n", purged.objects).into_bytes()),
+        body: Bytes::Own(format!("{{\"objects\":{}}}\n", objects).into_bytes()),
         content_type: Cow::Borrowed("application/json"),
         lines: Vec::new(),
     }))

@@ -1,8 +1,11 @@
-//! Waiting for what another exchange fetches.
+//! Waiting for what another exchange fetches, or for what the disk has.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
 
-use croupier_cache::store::Waiting;
+use croupier_cache::store::{Brought, Reading, Waiting};
 use croupier_net::{client::ClientStream, timers::Tick};
 
 use crate::{
@@ -10,19 +13,38 @@ use crate::{
     fault::{Code, Fault},
 };
 
+/// What is waited for.
+pub(super) enum Pause {
+    /// Another exchange that asks for the same.
+    Other(Waiting),
+    /// The disk.
+    Disk(Reading),
+}
+
+impl Pause {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
+        match self {
+            Self::Other(waiting) => waiting.poll(cx).map(|()| Waited::Woken),
+            Self::Disk(reading) => reading.poll(cx).map(Waited::Brought),
+        }
+    }
+}
+
 /// How waiting ended.
 pub(super) enum Waited {
     /// It is known by now what came: look again.
     Woken,
+    /// This is what the disk has.
+    Brought(Brought),
     /// It took too long: this request asks for itself.
     TooLong,
 }
 
-/// Waits until the other exchange has a head, or none; at most until `until`.
+/// Waits, at most until `until`.
 pub(super) async fn run(
     x: &Exchange,
     conn: &mut ClientStream,
-    mut waiting: Waiting,
+    mut pause: Pause,
     until: Tick,
 ) -> Result<Waited, Fault> {
     debug_assert!(
@@ -31,8 +53,8 @@ pub(super) async fn run(
     );
     conn.timer().arm(until);
     poll_fn(|cx| {
-        if waiting.poll(cx).is_ready() {
-            return Poll::Ready(Ok(Waited::Woken));
+        if let Poll::Ready(waited) = pause.poll(cx) {
+            return Poll::Ready(Ok(waited));
         }
         if conn.has_received_all() && conn.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Code::ClientGone.into()));

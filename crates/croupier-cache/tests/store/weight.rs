@@ -1,9 +1,6 @@
 //! What memory really costs, measured by an allocator that counts the bytes of each thread.
 
 #![expect(unsafe_code, reason = "a global allocator can not be written without")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
-mod store_kit;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,7 +8,8 @@ use std::{
 };
 
 use croupier_cache::store::{Found, Store};
-use store_kit::*;
+
+use super::kit::*;
 
 struct Counting;
 

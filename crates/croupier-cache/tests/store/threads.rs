@@ -1,9 +1,5 @@
 //! The store under several threads: nobody is forgotten, nobody gets another's bytes.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
-mod store_kit;
-
 use std::{
     sync::{
         Barrier,
@@ -13,7 +9,8 @@ use std::{
 };
 
 use croupier_cache::store::{Claim, Found, Reader, Store, Writer};
-use store_kit::*;
+
+use super::kit::*;
 
 fn read_all(mut reader: Reader) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -57,6 +54,7 @@ fn ask(store: &Store, path: u64, seeded: &mut Seeded, fetches: &AtomicU64) -> Op
             Found::Filling(filling) => return read_all(filling.reader()),
             Found::Pass => return Some(answer(path, len)),
             Found::Nothing => {}
+            found @ Found::OnDisk(_) => panic!("{found:?}"),
         }
         match store.claim(&key, &nothing()) {
             Claim::Wait(mut waiting) => wait_for(|cx| waiting.poll(cx)),
@@ -138,6 +136,7 @@ fn of_many_threads_that_ask_at_once_one_fetches() {
                             }
                             Found::Pass => panic!("it is for keeping"),
                             Found::Nothing => {}
+                            found @ Found::OnDisk(_) => panic!("{found:?}"),
                         }
                         match store.claim(&key, &nothing()) {
                             Claim::Wait(mut waiting) => wait_for(|cx| waiting.poll(cx)),

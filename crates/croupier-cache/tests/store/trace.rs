@@ -1,15 +1,12 @@
 //! Who stays in memory: the store's choice against the least recently used, and against one who
 //! knows the future (Belady's). All objects are of one size, so that the last is exactly the best.
 
-#![expect(clippy::unwrap_used, reason = "a story may fail")]
-
-mod store_kit;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use croupier_cache::Object;
 use croupier_testkit::trace::Trace;
-use store_kit::*;
+
+use super::kit::*;
 
 /// Objects that fit.
 const CAPACITY: usize = 500;

@@ -1,16 +1,13 @@
 //! What is taken out before its time: exactly what is meant, and what is on its way as well.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story may fail")]
-
-mod store_kit;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use croupier_cache::{
     Rules,
-    store::{Claim, Found, How, KeyBuf, Purged, Which},
+    store::{Claim, Found, How, KeyBuf, Purged, Store, Which},
 };
-use store_kit::*;
+
+use super::kit::*;
 
 fn of(key: &KeyBuf) -> Which {
     Which::Key(key.as_bytes().into())
@@ -155,6 +152,28 @@ fn a_key_is_purged_with_all_its_variants_and_slices() {
         assert_eq!(slice.is_none(), how == How::Hard);
         assert!(held(&store, &self::key("/ab")).unwrap().is_current(NOW));
     }
+}
+
+#[test]
+fn the_key_of_one_variant_purges_it_alone() {
+    let store = store(1 << 20);
+    let key = key("/a");
+    let (br, gzip) = (
+        fields(&[("Accept-Encoding", "br")]),
+        fields(&[("Accept-Encoding", "gzip")]),
+    );
+    for asked in [&br, &gzip] {
+        put_with(&store, &key, head(None), "accept-encoding", asked, b"x").unwrap();
+    }
+    let object = held_for(&store, &key, &br).unwrap();
+    let fill = to_ask(&store, &key, &br);
+    let which = Which::Key(object.key.clone());
+    assert_eq!(store.purge(&which, How::Hard).objects, 1);
+    assert!(held_for(&store, &key, &br).is_none() && held_for(&store, &key, &gzip).is_some());
+    let (writer, _) = fill
+        .begin(head(None), &vary("accept-encoding"), &br)
+        .unwrap();
+    assert!(!writer.is_keeping());
 }
 
 #[test]
@@ -326,30 +345,42 @@ fn a_304_does_not_bring_back_what_was_purged_meanwhile() {
 
 #[test]
 fn purging_from_one_thread_while_others_fill_leaves_nothing_older_than_the_purge() {
-    const PATHS: usize = 5;
-    let store = store(8 << 20);
+    race(&store(8 << 20), 5, 5000);
+}
+
+#[test]
+fn nor_does_it_on_disk() {
+    let dir = Dir::new();
+    let disk = dir.open();
+    // So small that much has left memory and is found on disk.
+    race(&store_over(&disk, 512 << 10), 30, 18_000);
+    assert!(disk.counts().read > 100, "{:?}", disk.counts());
+}
+
+/// Bodies have that many bytes, and a few.
+fn race(store: &Store, paths: usize, length: usize) {
     // What the origin has now, and what each path was purged at.
     let version = AtomicU64::new(0);
-    let purged: [AtomicU64; PATHS] = std::array::from_fn(|_| AtomicU64::new(0));
+    let purged: Vec<_> = (0..paths).map(|_| AtomicU64::new(0)).collect();
     let is_done = AtomicBool::new(false);
     let fetched = AtomicU64::new(0);
     let check = |path: usize| {
         let floor = purged[path].load(SeqCst);
-        let object = held(&store, &key(&format!("/{path}")));
+        let object = found(store, &key(&format!("/{path}")), &nothing());
         if let Some(object) = &object {
-            let of = u64::from_le_bytes(body(object).try_into().unwrap());
+            let of = u64::from_le_bytes(body(object)[..8].try_into().unwrap());
             assert!(of >= floor, "of {of}, but purged at {floor}");
         }
         object
     };
     std::thread::scope(|scope| {
         for worker in 0..3 {
-            let (store, version, check) = (&store, &version, &check);
+            let (version, check) = (&version, &check);
             let (is_done, fetched) = (&is_done, &fetched);
             scope.spawn(move || {
                 let mut seeded = Seeded(worker);
                 while !is_done.load(SeqCst) {
-                    let path = seeded.below(PATHS as u64) as usize;
+                    let path = seeded.below(paths as u64) as usize;
                     if check(path).is_some() {
                         continue;
                     }
@@ -363,6 +394,7 @@ fn purging_from_one_thread_while_others_fill_leaves_nothing_older_than_the_purge
                         continue;
                     };
                     writer.push(&answer);
+                    writer.push(&vec![0; length]);
                     if writer.finish().unwrap().is_some() {
                         fetched.fetch_add(1, SeqCst);
                     }
@@ -373,12 +405,12 @@ fn purging_from_one_thread_while_others_fill_leaves_nothing_older_than_the_purge
         while number < 1000 || fetched.load(SeqCst) < 1000 {
             number += 1;
             version.store(number as u64, SeqCst);
-            let path = number % PATHS;
+            let path = number % paths;
             let (which, meant) = match number % 6 {
-                0 => (Which::below("https", "a.test", "/"), 0..PATHS),
-                1 => (host("a.test"), 0..PATHS),
-                2 => (tag("t"), 0..PATHS),
-                3 => (Which::All, 0..PATHS),
+                0 => (Which::below("https", "a.test", "/"), 0..paths),
+                1 => (host("a.test"), 0..paths),
+                2 => (tag("t"), 0..paths),
+                3 => (Which::All, 0..paths),
                 _ => (of(&key(&format!("/{path}"))), path..path + 1),
             };
             store.purge(&which, How::Hard);
