@@ -13,7 +13,7 @@ use croupier_http::Fields;
 use crate::{
     forms::{Form, Forms, Made},
     parts::Partial,
-    store::{self, counters::Site, variants::Variants},
+    store::{counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
 
@@ -54,8 +54,6 @@ pub type Tags = Box<[Box<[u8]>]>;
 /// What few objects have.
 enum More {
     Known(Known),
-    /// Only parts of it are held.
-    Parts(Partial, Tags),
     /// It is no answer: it says which fields tell the variants of its key apart.
     Variants(Variants),
     /// It is no answer: it says that until this time answers are probably not for keeping.
@@ -67,6 +65,8 @@ enum More {
 struct Known {
     tags: Tags,
     forms: Forms,
+    /// Only these parts of it are held.
+    partial: Option<Partial>,
 }
 
 impl Body {
@@ -106,11 +106,16 @@ impl Object {
     #[must_use]
     pub fn with_tags(self, tags: Tags) -> Self {
         let forms = self.forms().cloned().unwrap_or_default();
-        self.with_known(Known { tags, forms })
+        self.with_known(Known {
+            tags,
+            forms,
+            partial: None,
+        })
     }
 
     fn with_known(mut self, known: Known) -> Self {
-        let is_worth_it = !known.tags.is_empty() || !known.forms.is_empty();
+        let is_worth_it =
+            !known.tags.is_empty() || !known.forms.is_empty() || known.partial.is_some();
         self.more = is_worth_it.then(|| Box::new(More::Known(known)));
         self
     }
@@ -120,23 +125,25 @@ impl Object {
     pub fn tags(&self) -> &[Box<[u8]>] {
         match self.more.as_deref() {
             Some(More::Known(known)) => &known.tags,
-            Some(More::Parts(_, tags)) => tags,
             _ => &[],
         }
     }
 
     /// The same, of which only these parts are held.
     #[must_use]
-    pub fn with_parts(mut self, partial: Partial, tags: Tags) -> Self {
-        self.more = Some(Box::new(More::Parts(partial, tags)));
-        self
+    pub fn with_parts(self, partial: Partial, tags: Tags) -> Self {
+        self.with_known(Known {
+            tags,
+            forms: Forms::default(),
+            partial: Some(partial),
+        })
     }
 
     /// What of it is held, unless that is all.
     #[must_use]
     pub fn partial(&self) -> Option<&Partial> {
         match self.more.as_deref() {
-            Some(More::Parts(partial, _)) => Some(partial),
+            Some(More::Known(known)) => known.partial.as_ref(),
             _ => None,
         }
     }
@@ -186,11 +193,11 @@ impl Object {
         object.hits = AtomicU32::new(self.hits());
         object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
-        let tags: Tags = self.tags().into();
-        match self.partial() {
-            Some(partial) => object.with_parts(partial.clone(), tags),
-            None => object.with_known(Known { tags, forms }),
-        }
+        object.with_known(Known {
+            tags: self.tags().into(),
+            forms,
+            partial: self.partial().cloned(),
+        })
     }
 
     /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
@@ -334,19 +341,16 @@ impl fmt::Debug for Object {
 impl More {
     fn weight(&self) -> u64 {
         match self {
-            Self::Known(known) => of_tags(&known.tags) + known.forms.weight(),
-            Self::Parts(partial, tags) => partial.weight() + of_tags(tags),
+            Self::Known(known) => {
+                let lens = known.tags.iter().map(|tag| tag.len() as u64);
+                let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
+                let parts = known.partial.as_ref().map_or(0, Partial::weight);
+                tags + known.forms.weight() + parts
+            }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,
         }
     }
-}
-
-fn of_tags(tags: &Tags) -> u64 {
-    let weights = tags
-        .iter()
-        .map(|tag| store::tags::WEIGHT + 2 * tag.len() as u64);
-    weights.sum()
 }
 
 /// Writes a field line as objects keep it.

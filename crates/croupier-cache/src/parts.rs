@@ -1,7 +1,7 @@
 //! An answer of which only parts are held (RFC 9111 section 3.3): which bytes these are, where they
 //! lie in the object's body, and how a further part is joined to them (section 3.4).
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use crate::{
     Body, Object,
@@ -15,6 +15,9 @@ use crate::{
 
 /// Parts of one representation that do not adjoin. Of more, those farthest from the newest go.
 pub const PARTS_MAX: usize = 16;
+
+/// Begins what is encoded: field values hold no such byte.
+const ENCODED: u8 = 1;
 
 /// What is held of a representation: spans in order, none of which adjoins another. They lie in the
 /// object's body one behind the other. Without a span only its head is known: the rest is in slices.
@@ -80,6 +83,40 @@ impl Partial {
     /// Bytes beside those of an object.
     pub(crate) fn weight(&self) -> u64 {
         (size_of::<Self>() + self.spans.len() * size_of::<Span>()) as u64
+    }
+
+    /// As it goes to disk: no tag begins so.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut text = vec![ENCODED];
+        // Writing to a vector never fails.
+        let _ = write!(text, "{}", self.length);
+        for span in &self.spans {
+            let _ = write!(text, " {}-{}", span.first, span.last);
+        }
+        text
+    }
+
+    pub(crate) fn is_encoded(text: &[u8]) -> bool {
+        text.first() == Some(&ENCODED)
+    }
+
+    /// What [`Self::encode`] wrote of a body of `bytes` bytes; `None` when it can not be that.
+    pub(crate) fn decode(text: &[u8], bytes: u64) -> Option<Self> {
+        let text = str::from_utf8(text.strip_prefix(&[ENCODED])?).ok()?;
+        let mut words = text.split(' ');
+        let length = words.next()?.parse().ok()?;
+        let mut spans = Vec::new();
+        for word in words.take(PARTS_MAX) {
+            let (first, last) = word.split_once('-')?;
+            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+            let is_behind = spans.last().is_none_or(|before: &Span| before.last < first);
+            if !is_behind || last < first || last >= length {
+                return None;
+            }
+            spans.push(Span { first, last });
+        }
+        let total: u64 = spans.iter().map(|span| span.length()).sum();
+        (total == bytes).then_some(Self { spans, length })
     }
 
     fn is_whole(&self) -> bool {
@@ -241,6 +278,25 @@ mod tests {
         let weak = part(0, 9, "W/\"a\"");
         let joined = join(Some(&weak), part(10, 19, "W/\"a\"")).unwrap();
         assert_eq!(bytes(&joined), &WHOLE[10..20]);
+    }
+
+    #[test]
+    fn parts_come_back_from_disk_as_they_were() {
+        let joined = join(Some(&part(0, 9, "\"a\"")), part(20, 25, "\"a\"")).unwrap();
+        let partial = joined.partial().unwrap();
+        let text = partial.encode();
+        assert_eq!(Partial::decode(&text, 16).as_ref(), Some(partial));
+        let head = Partial::head(1 << 40);
+        assert_eq!(Partial::decode(&head.encode(), 0), Some(head));
+        for (text, bytes) in [
+            (&text[..], 15),
+            (b"\x0136 9-0", 10),
+            (b"\x0136 0-36", 37),
+            (b"\x0136 5-9 0-4", 10),
+            (b"36 0-9", 10),
+        ] {
+            assert_eq!(Partial::decode(text, bytes), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -48,10 +48,10 @@ impl AsRef<[u8]> for Lent {
     }
 }
 
-/// A form of a body, the same way.
-struct Whole(Arc<[u8]>);
+/// The same of one of its forms.
+struct LentForm(Arc<[u8]>);
 
-impl AsRef<[u8]> for Whole {
+impl AsRef<[u8]> for LentForm {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
@@ -234,12 +234,17 @@ impl Source for KeptBody {
             Self::Form { bytes, at } => {
                 let first = *at;
                 *at += count.min(bytes.len() - first);
-                Some(Bytes::from_owner(Whole(Arc::clone(bytes))).slice(first..*at))
+                Some(Bytes::from_owner(LentForm(Arc::clone(bytes))).slice(first..*at))
             }
             Self::Memory { object, at, end } => {
                 let first = *at;
                 *at += count.min(*end - first);
                 Some(lent(object).slice(first..*at))
+            }
+            Self::Form { bytes, at } => {
+                let first = *at;
+                *at += count.min(bytes.len() - first);
+                Some(Bytes::from_owner(LentForm(Arc::clone(bytes))).slice(first..*at))
             }
             Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
             Self::Slices(slices) => Some(slices.share(count)),

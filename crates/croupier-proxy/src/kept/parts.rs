@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use croupier_cache::{
-    Object,
+    Body, Object,
     parts::Partial,
     rules::{
         conditional::{self, IfRange, Judged, Validators},
@@ -13,7 +13,7 @@ use croupier_cache::{
 };
 use croupier_http::{BodyLen, Method, Name, RequestHead};
 
-use super::{Kept, Text, Without, body::Arriving, body::KeptBody, content_range};
+use super::{CONTENT_RANGE, Kept, Text, Without, body::Arriving, body::KeptBody, content_range};
 
 /// What a request gets of an answer of which only parts are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ impl Share {
         }
         let heard = conditional::if_range(&asked.fields, &validators) == IfRange::Holds;
         let value = asked.fields.sole(Name::RANGE).filter(|_| heard);
+        let is_in_memory = matches!(object.body, Body::Memory(_));
         let all = partial.is_sliced().then_some(Self::AllSlices);
         let Some(value) = value else { return all };
         match Ranges::of(value, partial.length()) {
@@ -56,7 +57,9 @@ impl Share {
                 if partial.is_sliced() {
                     return Some(Self::Slices(span));
                 }
-                partial.place(span).map(|_| Self::Part(span))
+                // One that came from disk may have stayed in its file.
+                let place = partial.place(span).filter(|_| is_in_memory);
+                place.map(|_| Self::Part(span))
             }
         }
     }
@@ -89,7 +92,7 @@ impl Kept {
                 ..nothing(200, Without::Nothing, Vec::new(), BodyLen::None)
             },
             Share::Unsatisfiable => {
-                let extra = vec![("content-range", content_range(None, length))];
+                let extra = vec![(CONTENT_RANGE, content_range(None, length))];
                 nothing(416, Without::Content, extra, BodyLen::Length(0))
             }
             Share::AllSlices => Self {
@@ -98,7 +101,7 @@ impl Kept {
                 ..nothing(200, Without::Nothing, Vec::new(), BodyLen::None)
             },
             Share::Part(span) | Share::Slices(span) => {
-                let extra = vec![("content-range", content_range(Some(span), length))];
+                let extra = vec![(CONTENT_RANGE, content_range(Some(span), length))];
                 let place = partial.and_then(|partial| partial.place(span));
                 let body = match place {
                     Some(at) => KeptBody::Memory {
@@ -126,7 +129,7 @@ impl Kept {
             status: 206,
             text,
             without: Without::Nothing,
-            extra: vec![("content-range", content_range(Some(part.span), length))],
+            extra: vec![(CONTENT_RANGE, content_range(Some(part.span), length))],
             framing: BodyLen::Length(left),
             declared: None,
             body: KeptBody::Arriving(Box::new(Arriving::new(filling.reader(), 0, Some(left)))),

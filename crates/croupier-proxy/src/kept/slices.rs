@@ -7,19 +7,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use croupier_cache::{Object, store::Reader};
+use croupier_cache::{Body, Object, store::Reader};
 use croupier_net::NetError;
 use tokio::sync::mpsc::Receiver;
 
-use super::body::lent;
+use super::{body::lent, lying::Lying};
 
 /// One slice.
 #[derive(Debug)]
 pub(crate) enum Slice {
-    /// In memory.
+    /// In memory or on disk.
     Held(Arc<Object>),
     /// Still arriving.
     Arriving(Reader),
+}
+
+/// Where the slice's bytes come from.
+#[derive(Debug)]
+enum Now {
+    Arriving(Reader),
+    Lying(Box<Lying>),
 }
 
 /// A slice could not be had: the origin failed, or has something else by now.
@@ -31,7 +38,7 @@ pub(crate) struct Lost;
 pub(crate) struct Slices {
     /// Whoever sees to the slices. What it fetches is never more than one ahead.
     coming: Receiver<Result<Slice, Lost>>,
-    now: Option<Reader>,
+    now: Option<Now>,
     chunk: Bytes,
     /// Bytes before the part in the first slice.
     skip: usize,
@@ -63,8 +70,14 @@ impl Slices {
 
     fn begin(&mut self, slice: Slice) {
         match slice {
-            Slice::Held(object) => self.show(lent(&object)),
-            Slice::Arriving(reader) => self.now = Some(reader),
+            Slice::Held(object) => match &object.body {
+                Body::Memory(_) => self.show(lent(&object)),
+                Body::Disk(extent) => {
+                    let lying = Lying::new(extent.clone(), 0, extent.length());
+                    self.now = Some(Now::Lying(Box::new(lying)));
+                }
+            },
+            Slice::Arriving(reader) => self.now = Some(Now::Arriving(reader)),
         }
     }
 
@@ -92,7 +105,20 @@ impl Slices {
                 }
                 continue;
             };
-            match ready!(reader.poll_chunk(cx)).map_err(|_| NetError::Truncated)? {
+            let chunk = match reader {
+                Now::Arriving(reader) => {
+                    ready!(reader.poll_chunk(cx)).map_err(|_| NetError::Truncated)?
+                }
+                Now::Lying(lying) => match ready!(lying.poll_data(cx))? {
+                    0 => None,
+                    count => {
+                        let chunk = Bytes::copy_from_slice(lying.data());
+                        lying.consume(count);
+                        Some(chunk)
+                    }
+                },
+            };
+            match chunk {
                 Some(chunk) => self.show(chunk),
                 None => self.now = None,
             }

@@ -97,8 +97,8 @@ pub(super) fn forget(x: &Exchange, target: &Target) -> u64 {
         begin(&mut key, other, incoming, target, query);
         finish(&mut key, other, &incoming.head.fields);
         let which = Which::Key(key.as_bytes().into());
-        objects += other.store.purge(&questions, How::Hard).objects;
         objects += other.store.purge(&which, How::Hard).objects;
+        objects += other.store.purge(&questions, How::Hard).objects;
     }
     objects
 }

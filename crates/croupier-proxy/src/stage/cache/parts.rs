@@ -4,7 +4,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use croupier_cache::{
-    Object,
+    Body, Object,
     parts::{Partial, is_same, merge_lines},
     rules::{
         self, Asked, Because, Give, VaryNames,
@@ -135,7 +135,10 @@ fn give(object: Arc<Object>, share: Share, now_ms: u64) -> Once {
 /// The origin is asked for what is missing behind the bytes that are held from the first one on.
 /// False: nothing says that both are going to be of one representation.
 fn ask_for_rest(x: &mut Exchange, held: &Object) -> bool {
-    let prefix = held.partial().map_or(0, Partial::prefix);
+    let prefix = match held.body {
+        Body::Memory(_) => held.partial().map_or(0, Partial::prefix),
+        Body::Disk(_) => 0,
+    };
     let etag = Validators::of_lines(&held.lines).etag;
     let Some(etag) = etag.filter(|etag| prefix > 0 && matches_strongly(etag, etag)) else {
         return false;
@@ -229,8 +232,8 @@ fn rest_of<'a>(held: &'a Object, dealt: &Dealt) -> Option<&'a [u8]> {
     }
     let end = usize::try_from(first).ok()?;
     match &held.body {
-        croupier_cache::Body::Memory(bytes) => bytes.get(..end),
-        croupier_cache::Body::Disk(_) => None,
+        Body::Memory(bytes) => bytes.get(..end),
+        Body::Disk(_) => None,
     }
 }
 

@@ -9,7 +9,7 @@
 use std::{future::poll_fn, rc::Rc, sync::Arc, task::Poll};
 
 use croupier_cache::{
-    Body, Object,
+    Object,
     parts::{Partial, is_same},
     rules::{
         self, VaryNames,
@@ -195,11 +195,14 @@ async fn slice(x: &Exchange, rule: &CachePlan, sliced: &Sliced, index: u64) -> R
             Found::Filling(filling) if is_same(&filling.lines, &sliced.object.lines) => {
                 return Ok(Slice::Arriving(filling.reader()));
             }
-            Found::Held(_)
-            | Found::OnDisk(_)
-            | Found::Filling(_)
-            | Found::Pass
-            | Found::Nothing => {}
+            Found::OnDisk(reading) => match reading.await {
+                Brought::Object(object) if is_it(sliced, &object, span) => {
+                    return Ok(Slice::Held(object));
+                }
+                Brought::Again => continue,
+                Brought::Object(_) | Brought::Nothing => {}
+            },
+            Found::Held(_) | Found::Filling(_) | Found::Pass | Found::Nothing => {}
         }
         match rule.store.claim(&key, fields) {
             Claim::Fill(fill) => return fetch(x, rule, sliced, (fill, span)).await,
@@ -212,9 +215,7 @@ async fn slice(x: &Exchange, rule: &CachePlan, sliced: &Sliced, index: u64) -> R
 /// Is it a slice of what the client gets? Its own age does not matter: what has the same strong
 /// validator has the same bytes.
 fn is_it(sliced: &Sliced, object: &Object, span: Span) -> bool {
-    matches!(object.body, Body::Memory(_))
-        && object.body.length() == span.length()
-        && is_same(&object.lines, &sliced.object.lines)
+    object.body.length() == span.length() && is_same(&object.lines, &sliced.object.lines)
 }
 
 /// Asks the origin for a slice.
