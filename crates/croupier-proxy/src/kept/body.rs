@@ -241,11 +241,6 @@ impl Source for KeptBody {
                 *at += count.min(*end - first);
                 Some(lent(object).slice(first..*at))
             }
-            Self::Form { bytes, at } => {
-                let first = *at;
-                *at += count.min(bytes.len() - first);
-                Some(Bytes::from_owner(LentForm(Arc::clone(bytes))).slice(first..*at))
-            }
             Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
             Self::Slices(slices) => Some(slices.share(count)),
         }

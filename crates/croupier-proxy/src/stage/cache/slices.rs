@@ -195,14 +195,7 @@ async fn slice(x: &Exchange, rule: &CachePlan, sliced: &Sliced, index: u64) -> R
             Found::Filling(filling) if is_same(&filling.lines, &sliced.object.lines) => {
                 return Ok(Slice::Arriving(filling.reader()));
             }
-            Found::OnDisk(reading) => match reading.await {
-                Brought::Object(object) if is_it(sliced, &object, span) => {
-                    return Ok(Slice::Held(object));
-                }
-                Brought::Again => continue,
-                Brought::Object(_) | Brought::Nothing => {}
-            },
-            Found::Held(_) | Found::Filling(_) | Found::Pass | Found::Nothing => {}
+            Found::Held(_) | Found::OnDisk(_) | Found::Filling(_) | Found::Pass | Found::Nothing => {}
         }
         match rule.store.claim(&key, fields) {
             Claim::Fill(fill) => return fetch(x, rule, sliced, (fill, span)).await,
