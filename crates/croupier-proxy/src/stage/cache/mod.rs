@@ -15,11 +15,13 @@ mod wait;
 use std::{rc::Rc, sync::Arc};
 
 use croupier_cache::{
-    Object, Rules,
-    rules::{Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give},
+    Object, Rules, Terms,
+    rules::{
+        Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give, range::RANGES_MAX,
+    },
     store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
-use croupier_http::{Method, Name, NameSet, rules::hop};
+use croupier_http::{Fields, Method, Name, NameSet, rules::hop};
 use croupier_net::client::ClientStream;
 
 use self::wait::{Pause, Waited};
@@ -141,7 +143,7 @@ fn look(
         }
     };
     let held = match found {
-        Found::Held(object) if !may_see(x, &object) => {
+        Found::Held(object) if !may_see(x, &object.terms) => {
             tell::forward(x, rule, Because::Authorization);
             return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
         }
@@ -163,6 +165,10 @@ fn look(
             Give::Ask(because) => Some((object, because)),
         },
         Found::OnDisk(reading) => return Ok(Once::Read(reading)),
+        Found::Filling(filling) if !may_see(x, &filling.terms) => {
+            tell::forward(x, rule, Because::Authorization);
+            return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
+        }
         Found::Filling(filling) if !asks_anew(asked) => {
             tell::collapsed(x, rule);
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), None);
@@ -236,8 +242,15 @@ fn has_come(object: &Object, because: Because, between: &Between) -> bool {
 /// Claims the right to fetch, unless the request asks for something that is not kept.
 fn claim_of(x: &Exchange, rule: &CachePlan) -> Option<Claim> {
     let head = &x.incoming.head;
-    let is_whole = head.method == Method::Get && !head.fields.contains(Name::RANGE);
-    is_whole.then(|| claim(x, rule))
+    let asks_whole = head.method == Method::Get && !asks_part(&head.fields);
+    asks_whole.then(|| claim(x, rule))
+}
+
+/// More ranges than are ever given mean nothing: the server is not asked for them either, which
+/// would send more than it has.
+fn asks_part(fields: &Fields) -> bool {
+    let is_list = |value: &[u8]| value.iter().filter(|&&byte| byte == b',').count() >= RANGES_MAX;
+    fields.contains(Name::RANGE) && !fields.all(Name::RANGE).any(is_list)
 }
 
 fn claim(x: &Exchange, rule: &CachePlan) -> Claim {
@@ -307,9 +320,10 @@ pub(crate) fn why_aside(incoming: &Incoming, rule: &CachePlan) -> Option<Because
     stands_aside(incoming, rule, &asked).map(|aside| aside.because)
 }
 
-/// May this request be answered with that object? One that is logged in gets only what is for all.
-fn may_see(x: &Exchange, object: &Object) -> bool {
-    !is_authorized(x) || object.terms.rules.has(Rules::FOR_AUTHORIZED)
+/// May this request be answered by what has these terms? One that is logged in gets only what is for
+/// all.
+fn may_see(x: &Exchange, terms: &Terms) -> bool {
+    !is_authorized(x) || terms.rules.has(Rules::FOR_AUTHORIZED)
 }
 
 fn is_authorized(x: &Exchange) -> bool {
