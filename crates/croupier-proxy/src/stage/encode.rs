@@ -54,13 +54,22 @@ pub(crate) fn decide(x: &Exchange, answer: &mut Answer) -> Recoding {
 struct Facts<'a> {
     /// The tags of what the client has.
     has: Option<&'a [u8]>,
-    /// What it has came recoded: its tag is the weak form of the answer's.
-    has_recoded: bool,
+    /// How it came to have it.
+    copy: Copied,
     is_of_type: bool,
     coding: Coded,
     keeps: bool,
     length: Option<u64>,
     declared: Option<u64>,
+}
+
+/// How a client came by what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Copied {
+    #[default]
+    AsItWas,
+    /// Its tag is the weak form of the answer's.
+    Recoded,
 }
 
 /// The coding that an answer comes in.
@@ -87,7 +96,9 @@ impl Facts<'_> {
             }
             Name::ETAG if value.starts_with(b"\"") => {
                 let is_weak = |tag: &[u8]| tag.strip_prefix(b"W/") == Some(value);
-                self.has_recoded = self.has.is_some_and(|tags| members(tags).any(is_weak));
+                if self.has.is_some_and(|tags| members(tags).any(is_weak)) {
+                    self.copy = Copied::Recoded;
+                }
             }
             Name::CONTENT_RANGE => self.keeps = true,
             Name::SET_COOKIE => self.keeps |= rule.cookies == CompressCookies::Refuse,
@@ -108,9 +119,9 @@ impl Facts<'_> {
         let fields = &x.incoming.head.fields;
         let has_content = (200..600).contains(&status) && !matches!(status, 204 | 205 | 206 | 304);
         if status == 304 {
-            return match self.has_recoded {
-                true => Recoding::Before,
-                false => Recoding::Chosen,
+            return match self.copy {
+                Copied::Recoded => Recoding::Before,
+                Copied::AsItWas => Recoding::Chosen,
             };
         }
         if self.keeps || !has_content || Asked::of(fields).wishes(Wish::NO_TRANSFORM) {

@@ -37,6 +37,10 @@ use crate::{
 pub(crate) use conclude::conclude;
 
 /// What the cache says to a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for every hit"
+)]
 pub(crate) enum Looked {
     /// It is answered.
     Answer(Answer),
@@ -108,6 +112,10 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
 }
 
 /// What one look came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for every hit"
+)]
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
@@ -191,6 +199,17 @@ fn look(
         }
         Found::Nothing => None,
     };
+    ask_or_wait(x, rule, asked, held)
+}
+
+/// Nothing that is held will do as it is: this request asks, unless another one does already.
+fn ask_or_wait(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    held: Option<(Arc<Object>, Because)>,
+) -> Result<Once, Fault> {
+    let now_ms = x.worker.moment().1;
     if asked.wishes(Wish::ONLY_IF_CACHED) {
         return Err(Code::ProxyCacheAbsent.into());
     }
