@@ -82,6 +82,8 @@ pub(crate) enum Recoding {
     Nothing,
     /// Nothing, for this client.
     Chosen,
+    /// Nothing: the client has it, recoded as it was then.
+    Before,
     /// It is compressed.
     Encode(Coding),
     /// It is given as it was encoded before, once: the name of the coding.

@@ -359,7 +359,7 @@ fn coder(x: &Exchange, body: BodyLen) -> Option<Recode> {
     };
     let room = || x.worker.local.buffers.lend_output();
     match x.recoding {
-        Recoding::Nothing | Recoding::Chosen | Recoding::Made(_) => None,
+        Recoding::Nothing | Recoding::Chosen | Recoding::Before | Recoding::Made(_) => None,
         Recoding::Encode(coding) => {
             let encoder = x.worker.coders.lend(coding, length).ok()?;
             Some(Recode::encoding(encoder, room()))

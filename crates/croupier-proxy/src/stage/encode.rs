@@ -20,7 +20,11 @@ pub(crate) fn decide(x: &Exchange, answer: &mut Answer) -> Recoding {
     let Some(rule) = x.route_plan().and_then(|route| route.compress.as_ref()) else {
         return Recoding::Nothing;
     };
-    let mut facts = Facts::default();
+    let has = x.incoming.head.fields.sole(Name::IF_NONE_MATCH);
+    let mut facts = Facts {
+        has,
+        ..Facts::default()
+    };
     let (status, body) = match &*answer {
         Answer::Dealt(dealt) => {
             for field in dealt.head.fields.iter() {
@@ -47,12 +51,25 @@ pub(crate) fn decide(x: &Exchange, answer: &mut Answer) -> Recoding {
 
 /// What of a head decides.
 #[derive(Debug, Default)]
-struct Facts {
+struct Facts<'a> {
+    /// The tags of what the client has.
+    has: Option<&'a [u8]>,
+    /// How it came to have it.
+    copy: Copied,
     is_of_type: bool,
     coding: Coded,
     keeps: bool,
     length: Option<u64>,
     declared: Option<u64>,
+}
+
+/// How a client came by what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Copied {
+    #[default]
+    AsItWas,
+    /// Its tag is the weak form of the answer's.
+    Recoded,
 }
 
 /// The coding that an answer comes in.
@@ -66,7 +83,7 @@ enum Coded {
     Otherwise,
 }
 
-impl Facts {
+impl Facts<'_> {
     fn see(&mut self, name: Name, value: &[u8], rule: &CompressPlan) {
         match name {
             Name::CONTENT_TYPE => self.is_of_type = rule.takes_type(value),
@@ -76,6 +93,12 @@ impl Facts {
                     (Coded::Not, Some(coding)) => Coded::In(coding),
                     _ => Coded::Otherwise,
                 };
+            }
+            Name::ETAG if value.starts_with(b"\"") => {
+                let is_weak = |tag: &[u8]| tag.strip_prefix(b"W/") == Some(value);
+                if self.has.is_some_and(|tags| members(tags).any(is_weak)) {
+                    self.copy = Copied::Recoded;
+                }
             }
             Name::CONTENT_RANGE => self.keeps = true,
             Name::SET_COOKIE => self.keeps |= rule.cookies == CompressCookies::Refuse,
@@ -96,7 +119,10 @@ impl Facts {
         let fields = &x.incoming.head.fields;
         let has_content = (200..600).contains(&status) && !matches!(status, 204 | 205 | 206 | 304);
         if status == 304 {
-            return Recoding::Chosen;
+            return match self.copy {
+                Copied::Recoded => Recoding::Before,
+                Copied::AsItWas => Recoding::Chosen,
+            };
         }
         if self.keeps || !has_content || Asked::of(fields).wishes(Wish::NO_TRANSFORM) {
             return Recoding::Nothing;
@@ -149,7 +175,11 @@ impl<'a> Relined<'a> {
                 |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(b"accept-encoding");
             self.varies |= members(value).any(names);
         }
-        if self.recoding != Recoding::Chosen {
+        if self.recoding == Recoding::Before {
+            if name == Name::ETAG && value.starts_with(b"\"") {
+                return (self.emit)(raw_name, &[b"W/", value].concat());
+            }
+        } else if self.recoding != Recoding::Chosen {
             match name {
                 Name::CONTENT_ENCODING | Name::ACCEPT_RANGES => return,
                 Name::ETAG if value.starts_with(b"\"") => {
@@ -177,7 +207,7 @@ impl<'a> Relined<'a> {
         let coding = match self.recoding {
             Recoding::Encode(coding) => coding.as_str(),
             Recoding::Made(coding) => coding,
-            Recoding::Nothing | Recoding::Chosen | Recoding::Decode(_) => "",
+            Recoding::Nothing | Recoding::Chosen | Recoding::Before | Recoding::Decode(_) => "",
         };
         if !coding.is_empty() {
             (self.emit)(b"content-encoding", coding.as_bytes());

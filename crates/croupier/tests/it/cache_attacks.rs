@@ -571,6 +571,20 @@ fn ranges_make_no_more_traffic_than_the_object_has_bytes() {
 }
 
 #[test]
+fn more_ranges_than_are_given_are_not_asked_for_either() {
+    let origin = Origin::start(|_| Reply::ok(pattern(20_000)).header(FRESH.0, FRESH.1));
+    let proxy = keeping(&origin);
+    let many = format!("bytes={}", vec!["0-"; 1000].join(","));
+    let whole = ask(&proxy, "/a", &[("Range", &many)]);
+    assert_eq!((whole.status, whole.body.len()), (200, 20_000));
+    let requests = origin.requests();
+    assert_eq!((requests.len(), requests[0].header("range")), (1, None));
+    // One part is asked for as it is: nobody downloads a film for its last second.
+    ask(&proxy, "/b", &[("Range", "bytes=0-0")]);
+    assert_eq!(origin.requests()[1].header("range"), Some("bytes=0-0"));
+}
+
+#[test]
 fn a_304_renews_what_it_may_and_nothing_else() {
     let origin = Origin::start(|request| {
         if request.header("if-none-match").is_some() {

@@ -448,3 +448,86 @@ fn what_never_ends_passes_through() {
     assert!(!did.starts_with("croupier; hit"), "{did}");
     assert_eq!(origin.wait_for_heads(2, SOON).len(), 2);
 }
+
+/// An origin whose first answer comes in two halves, the second when it is told to; and the client
+/// that has the first.
+struct Halfway {
+    origin: Origin,
+    go: Event,
+}
+
+impl Halfway {
+    fn start() -> Self {
+        let go = Event::new();
+        let gate = go.clone();
+        let count = AtomicUsize::new(0);
+        let origin = Origin::start(move |request| {
+            let fresh = |reply: Reply| {
+                reply
+                    .header("Cache-Control", "max-age=3600")
+                    .header("Vary", "Accept-Language")
+            };
+            if request.method == "POST" {
+                return Reply::empty(204);
+            }
+            if count.fetch_add(1, Ordering::SeqCst) > 0 {
+                let login = request.header("authorization").unwrap_or("nobody");
+                return fresh(Reply::ok(format!("new, for {login}")));
+            }
+            fresh(Reply::head(200))
+                .length(10)
+                .then(Reply::bytes("01234"))
+                .then(Reply::wait_for(&gate))
+                .then(Reply::bytes("56789"))
+        });
+        Self { origin, go }
+    }
+
+    /// The first client, and the rest of its answer after `meanwhile`.
+    #[track_caller]
+    fn and(&self, proxy: &Proxy, meanwhile: impl FnOnce()) {
+        let mut first = send(proxy, "/a");
+        first.read_head();
+        first.read_bytes(5);
+        meanwhile();
+        self.go.fire();
+        assert_eq!(first.read_bytes(5), b"56789");
+    }
+}
+
+#[test]
+fn who_wants_another_variant_waits_for_none_that_is_arriving() {
+    let halfway = Halfway::start();
+    let proxy = keeping_with(&halfway.origin, "", WAITS);
+    let german = [("Accept-Language", "de")];
+    halfway.and(&proxy, || {
+        assert_eq!(ask(&proxy, "/a", &german).text(), "new, for nobody");
+    });
+    assert!(is_hit(&ask(&proxy, "/a", &german)));
+    assert_eq!(ask(&proxy, "/a", &[]).text(), "0123456789");
+}
+
+#[test]
+fn who_is_logged_in_does_not_read_along() {
+    let halfway = Halfway::start();
+    let proxy = keeping_with(&halfway.origin, "", WAITS);
+    halfway.and(&proxy, || {
+        let own = ask(&proxy, "/a", &[("Authorization", "alice")]);
+        assert_eq!(own.text(), "new, for alice");
+    });
+    assert_eq!(ask(&proxy, "/a", &[]).text(), "0123456789");
+}
+
+#[test]
+fn what_is_changed_while_it_arrives_is_not_held() {
+    for method in ["POST", "PURGE"] {
+        let halfway = Halfway::start();
+        let purge = format!("{WAITS}, purge_from = [\"127.0.0.1\"]");
+        let proxy = keeping_with(&halfway.origin, "", &purge);
+        halfway.and(&proxy, || {
+            let mut other = Client::connect(proxy.address());
+            assert!(other.request(method, "/a", &[], "").status < 300);
+        });
+        assert_eq!(ask(&proxy, "/a", &[]).text(), "new, for nobody", "{method}");
+    }
+}

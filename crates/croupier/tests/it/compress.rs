@@ -167,6 +167,14 @@ fn a_client_that_has_the_compressed_one_is_told_that_it_still_holds() {
         let again = ask(&proxy, "/", &headers);
         assert_eq!((again.status, again.body.len()), (304, 0));
         assert!(again.headers.has_token("vary", "accept-encoding"));
+        // The tag that the client's copy has, and not the one that the bytes before had.
+        assert_eq!(again.header("etag"), Some(tag));
+        let headers = [("Accept-Encoding", ALL), ("If-None-Match", "\"one\"")];
+        let strong = ask(&proxy, "/", &headers);
+        assert_eq!(
+            (strong.status, strong.header("etag")),
+            (304, Some("\"one\""))
+        );
     }
 }
 
@@ -353,6 +361,60 @@ fn each_event_arrives_when_it_was_sent() {
         let answer = client.answer(stream);
         assert!(answer.is_complete, "{accept}");
     }
+}
+
+/// One chunk of an answer over HTTP/1.1.
+fn read_chunk(client: &mut Client) -> Vec<u8> {
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        line.extend(client.read_bytes(1));
+    }
+    let size = String::from_utf8(line).unwrap();
+    let size = usize::from_str_radix(size.trim(), 16).unwrap();
+    let mut data = client.read_bytes(size + 2);
+    data.truncate(size);
+    data
+}
+
+#[test]
+fn a_page_that_is_flushed_in_pieces_arrives_in_pieces() {
+    for accept in ["gzip", "br", "zstd"] {
+        let go = [Event::new(), Event::new(), Event::new()];
+        let gates = go.clone();
+        let origin = Origin::start(move |_| {
+            Reply::head(200)
+                .header("Content-Type", "text/html")
+                .chunked::<&[u8]>(&[])
+                .then(Reply::chunk("begin "))
+                .then(pieces(&gates))
+        });
+        let proxy = compressing(&origin);
+        let mut client = Client::connect(proxy.address());
+        client.send_request("GET", "/", &[("Accept-Encoding", accept)], "");
+        let head = client.read_head();
+        let coding = coding_of(&head).unwrap();
+        let mut coded = Vec::new();
+        let mut expected = "begin ".to_owned();
+        for (number, gate) in go.iter().enumerate() {
+            while readable(coding, &coded) != expected {
+                coded.extend(read_chunk(&mut client));
+            }
+            gate.fire();
+            expected.push_str(&format!("piece {number} "));
+        }
+        while readable(coding, &coded) != expected {
+            coded.extend(read_chunk(&mut client));
+        }
+    }
+}
+
+fn pieces(gates: &[Event]) -> Reply {
+    let each = gates
+        .iter()
+        .enumerate()
+        .map(|(number, gate)| Reply::wait_for(gate).then(Reply::chunk(format!("piece {number} "))));
+    let all = each.reduce(Reply::then).unwrap();
+    all.then(Reply::last_chunk())
 }
 
 #[test]

@@ -18,11 +18,13 @@ mod wait;
 use std::{rc::Rc, sync::Arc};
 
 use croupier_cache::{
-    Object, Rules,
-    rules::{Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give},
+    Object, Rules, Terms,
+    rules::{
+        Asked, Because, Give, control::Wish, giving::may_give_on_error, may_give, range::RANGES_MAX,
+    },
     store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
-use croupier_http::{Method, Name, NameSet, rules::hop};
+use croupier_http::{Fields, Method, Name, NameSet, rules::hop};
 use croupier_net::{client::ClientStream, timers::Tick};
 
 use self::wait::{Pause, Waited};
@@ -38,6 +40,10 @@ use crate::{
 pub(crate) use conclude::conclude;
 
 /// What the cache says to a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for every hit"
+)]
 pub(crate) enum Looked {
     /// It is answered.
     Answer(Answer),
@@ -141,6 +147,10 @@ pub(crate) async fn complete(
 }
 
 /// What one look came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "moved once; a box would be an allocation for every hit"
+)]
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
@@ -181,7 +191,7 @@ fn look(
         Found::Held(object) if object.terms.rules.has(Rules::PARTIAL) => {
             return parts::look(x, rule, asked, object, now_ms);
         }
-        Found::Held(object) if !may_see(x, &object) => {
+        Found::Held(object) if !may_see(x, &object.terms) => {
             tell::forward(x, rule, Because::Authorization);
             return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
         }
@@ -203,6 +213,10 @@ fn look(
             Give::Ask(because) => Some((object, because)),
         },
         Found::OnDisk(reading) => return Ok(Once::Read(reading)),
+        Found::Filling(filling) if !may_see(x, &filling.terms) => {
+            tell::forward(x, rule, Because::Authorization);
+            return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
+        }
         Found::Filling(filling) if !asks_anew(asked) => {
             tell::collapsed(x, rule);
             let kept = Kept::answer(&x.incoming.head, Held::Arriving(filling), None);
@@ -225,6 +239,17 @@ fn look(
         }
         Found::Nothing => None,
     };
+    ask_or_wait(x, rule, asked, held)
+}
+
+/// Nothing that is held will do as it is: this request asks, unless another one does already.
+fn ask_or_wait(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    held: Option<(Arc<Object>, Because)>,
+) -> Result<Once, Fault> {
+    let now_ms = x.worker.moment().1;
     if asked.wishes(Wish::ONLY_IF_CACHED) {
         return Err(Code::ProxyCacheAbsent.into());
     }
@@ -289,11 +314,18 @@ fn has_come(object: &Object, because: Because, between: &Between) -> bool {
 fn claim_of(x: &Exchange, rule: &CachePlan) -> Option<Claim> {
     let head = &x.incoming.head;
     let is_whole = match head.method {
-        Method::Get => !head.fields.contains(Name::RANGE),
+        Method::Get => !asks_part(&head.fields),
         // Its parts are not kept: the origin gives all of it.
         method => method == Method::Query,
     };
     is_whole.then(|| claim(x, rule))
+}
+
+/// More ranges than are ever given mean nothing: the server is not asked for them either, which
+/// would send more than it has.
+fn asks_part(fields: &Fields) -> bool {
+    let is_list = |value: &[u8]| value.iter().filter(|&&byte| byte == b',').count() >= RANGES_MAX;
+    fields.contains(Name::RANGE) && !fields.all(Name::RANGE).any(is_list)
 }
 
 fn claim(x: &Exchange, rule: &CachePlan) -> Claim {
@@ -365,9 +397,10 @@ pub(crate) fn why_aside(incoming: &Incoming, rule: &CachePlan) -> Option<Because
     stands_aside(incoming, rule, &asked).map(|aside| aside.because)
 }
 
-/// May this request be answered with that object? One that is logged in gets only what is for all.
-fn may_see(x: &Exchange, object: &Object) -> bool {
-    !is_authorized(x) || object.terms.rules.has(Rules::FOR_AUTHORIZED)
+/// May this request be answered by what has these terms? One that is logged in gets only what is for
+/// all.
+fn may_see(x: &Exchange, terms: &Terms) -> bool {
+    !is_authorized(x) || terms.rules.has(Rules::FOR_AUTHORIZED)
 }
 
 fn is_authorized(x: &Exchange) -> bool {

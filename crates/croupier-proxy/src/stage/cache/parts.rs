@@ -57,7 +57,7 @@ pub(super) fn look(
     now_ms: u64,
 ) -> Result<Once, Fault> {
     let done = |ticket| Ok(Once::Done(Looked::Ask(ticket)));
-    if !super::may_see(x, &object) {
+    if !super::may_see(x, &object.terms) {
         tell::forward(x, rule, Because::Authorization);
         return done(Ticket::Skip);
     }

@@ -195,7 +195,11 @@ async fn slice(x: &Exchange, rule: &CachePlan, sliced: &Sliced, index: u64) -> R
             Found::Filling(filling) if is_same(&filling.lines, &sliced.object.lines) => {
                 return Ok(Slice::Arriving(filling.reader()));
             }
-            Found::Held(_) | Found::OnDisk(_) | Found::Filling(_) | Found::Pass | Found::Nothing => {}
+            Found::Held(_)
+            | Found::OnDisk(_)
+            | Found::Filling(_)
+            | Found::Pass
+            | Found::Nothing => {}
         }
         match rule.store.claim(&key, fields) {
             Claim::Fill(fill) => return fetch(x, rule, sliced, (fill, span)).await,
