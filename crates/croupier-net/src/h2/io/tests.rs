@@ -1,3 +1,5 @@
+//! What the library writes: when it leaves, what is noticed, and that nothing is kept.
+
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
@@ -53,6 +55,14 @@ fn write(io: &mut H2Io, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<u
     Pin::new(io).poll_write(cx, bytes)
 }
 
+async fn end_turn(below: &Below) {
+    poll_fn(|cx| {
+        below.send(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
 fn nobody() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
@@ -70,7 +80,7 @@ fn what_a_turn_writes_leaves_at_its_end() {
         }
         assert!(below.holds_output());
         assert_eq!(local.client_traffic.take(), (0, 0));
-        poll_fn(|cx| Poll::Ready(below.send(cx))).await;
+        end_turn(&below).await;
         assert_eq!(local.client_traffic.take(), (0, 15));
         assert!(!below.holds_output(), "an idle connection holds nothing");
         let mut room = [0; 15];
@@ -96,7 +106,7 @@ fn a_peer_that_takes_nothing_is_noticed_and_no_more_is_taken_for_it() {
         assert!(taken as u64 - sent < (FULL + (16 << 10)) as u64);
         // It is still noticed when the turn ends, and the time is that of the first.
         local.timers.advance(9);
-        poll_fn(|cx| Poll::Ready(below.send(cx))).await;
+        end_turn(&below).await;
         assert_eq!(below.stuck(), Some(7));
         let mut room = vec![0; taken];
         let reading = far.read_exact(&mut room);
