@@ -23,6 +23,7 @@ mod cache_admin;
 mod cache_attacks;
 mod cache_collapse;
 mod cache_fresh;
+mod cache_private;
 mod cache_purge;
 mod cache_stale;
 mod compress;
