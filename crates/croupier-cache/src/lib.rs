@@ -1,7 +1,7 @@
 //! The HTTP cache: asked once, answered for ever.
 //!
 //! - [`rules`]: RFC 9111 and its companions, pure: time is an argument, answers carry reasons.
-//! - [`object`]: one answer that is kept, whole and unchangeable.
+//! - [`object`]: one answer that is kept, whole and unchangeable; [`parts`]: one that is not whole.
 //! - [`forms`]: its body, encoded once for all who take that.
 //! - [`store`]: where objects are looked up, filled, refreshed and purged, by all workers.
 //! - [`disk`]: the tier that survives a restart.
@@ -13,6 +13,7 @@
 pub mod disk;
 pub mod forms;
 pub mod object;
+pub mod parts;
 pub mod rules;
 pub mod store;
 pub mod terms;

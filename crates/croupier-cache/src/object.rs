@@ -12,6 +12,7 @@ use croupier_http::Fields;
 
 use crate::{
     forms::{Form, Forms, Made},
+    parts::Partial,
     store::{counters::Site, variants::Variants},
     terms::{Rules, Terms},
 };
@@ -64,6 +65,8 @@ enum More {
 struct Known {
     tags: Tags,
     forms: Forms,
+    /// Only these parts of it are held.
+    partial: Option<Partial>,
 }
 
 impl Body {
@@ -103,11 +106,16 @@ impl Object {
     #[must_use]
     pub fn with_tags(self, tags: Tags) -> Self {
         let forms = self.forms().cloned().unwrap_or_default();
-        self.with_known(Known { tags, forms })
+        self.with_known(Known {
+            tags,
+            forms,
+            partial: None,
+        })
     }
 
     fn with_known(mut self, known: Known) -> Self {
-        let is_worth_it = !known.tags.is_empty() || !known.forms.is_empty();
+        let is_worth_it =
+            !known.tags.is_empty() || !known.forms.is_empty() || known.partial.is_some();
         self.more = is_worth_it.then(|| Box::new(More::Known(known)));
         self
     }
@@ -118,6 +126,25 @@ impl Object {
         match self.more.as_deref() {
             Some(More::Known(known)) => &known.tags,
             _ => &[],
+        }
+    }
+
+    /// The same, of which only these parts are held.
+    #[must_use]
+    pub fn with_parts(self, partial: Partial, tags: Tags) -> Self {
+        self.with_known(Known {
+            tags,
+            forms: Forms::default(),
+            partial: Some(partial),
+        })
+    }
+
+    /// What of it is held, unless that is all.
+    #[must_use]
+    pub fn partial(&self) -> Option<&Partial> {
+        match self.more.as_deref() {
+            Some(More::Known(known)) => known.partial.as_ref(),
+            _ => None,
         }
     }
 
@@ -166,8 +193,11 @@ impl Object {
         object.hits = AtomicU32::new(self.hits());
         object.asked = AtomicU8::new(self.asked.load(Ordering::Relaxed));
         object.site.clone_from(&self.site);
-        let tags: Tags = self.tags().into();
-        object.with_known(Known { tags, forms })
+        object.with_known(Known {
+            tags: self.tags().into(),
+            forms,
+            partial: self.partial().cloned(),
+        })
     }
 
     /// Asks for something to be made of it in the background: is it the first time? `what` is a bit,
@@ -209,6 +239,15 @@ impl Object {
     #[must_use]
     pub fn hits(&self) -> u32 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Its body, when that is in memory.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Arc<[u8]>> {
+        match &self.body {
+            Body::Memory(bytes) => Some(bytes),
+            Body::Disk(_) => None,
+        }
     }
 
     /// Bytes of its key, its lines and its body.
@@ -305,7 +344,8 @@ impl More {
             Self::Known(known) => {
                 let lens = known.tags.iter().map(|tag| tag.len() as u64);
                 let tags: u64 = lens.map(|len| crate::store::tags::WEIGHT + 2 * len).sum();
-                tags + known.forms.weight()
+                let parts = known.partial.as_ref().map_or(0, Partial::weight);
+                tags + known.forms.weight() + parts
             }
             Self::Variants(variants) => variants.weight(),
             Self::Pass(_) => 0,

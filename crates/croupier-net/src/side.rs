@@ -31,6 +31,12 @@ pub trait Source {
         None
     }
 
+    /// Shares the first `count` bytes that `data` shows instead of a copy: that counts as consumed.
+    /// None when they lie in memory that is not shared.
+    fn share(&mut self, _count: usize) -> Option<Bytes> {
+        None
+    }
+
     /// The trailer section, once the end was reached; None when there was none.
     fn trailers(&mut self) -> Option<Fields>;
 

@@ -43,6 +43,8 @@ pub(crate) struct Asks {
     pub(crate) lines: Vec<(&'static str, Box<[u8]>)>,
     /// The query in normal form, when the client's is another.
     pub(crate) query: Option<Box<str>>,
+    /// The request's content, when it was read before anybody was asked.
+    pub(crate) content: Option<Rc<[u8]>>,
     /// A stale answer is given if no server can be asked: it is not worth a wait for one.
     pub(crate) has_stand_in: bool,
 }
@@ -170,7 +172,11 @@ impl Exchange {
             site: other.site,
             route: other.route,
             way: other.way,
-            asks: Asks::default(),
+            asks: Asks {
+                query: other.asks.query.clone(),
+                content: other.asks.content.clone(),
+                ..Asks::default()
+            },
             recoding: Recoding::Nothing,
             tally: Tally {
                 server: other.tally.server.clone(),

@@ -139,6 +139,7 @@ async fn decide(
     };
     *deadline = fetch::set_out(x)?;
     let fetched = fetch::run(x, conn, *deadline).await;
+    let (ticket, fetched) = cache::complete(x, conn, ticket, fetched, *deadline).await;
     cache::conclude(x, ticket, fetched, *deadline)
 }
 

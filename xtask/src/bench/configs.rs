@@ -58,10 +58,10 @@ impl Setting<'_> {
                 "[cache.edge]\nmemory = \"256MiB\"\n\n".to_owned(),
                 "cache = { store = \"edge\", ttl = \"1h\" }\n",
             ),
-            // What is asked for is too large for this memory.
+            // A sixteenth of the memory is the largest answer that is kept. All together are far more.
             Front::Disk => (
                 format!(
-                    "[cache.edge]\nmemory = \"8MiB\"\n\
+                    "[cache.edge]\nmemory = \"32MiB\"\n\
                      disk = {{ path = \"{}/cache\", size = \"512MiB\" }}\n\n",
                     folder.display()
                 ),

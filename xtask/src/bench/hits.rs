@@ -17,7 +17,16 @@ use crate::Outcome;
 const RATE: u64 = 2000;
 
 /// Between two large answers that are fetched.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_micros(12_500);
+
+/// Makes `wrk` ask for one answer after another of more than Croupier's memory holds.
+pub(super) const IN_TURN: &str = "\
+local number = 0
+function request()
+    number = (number + 1) % 256
+    return wrk.format('GET', wrk.path .. '?n=' .. number)
+end
+";
 
 impl Origin {
     /// How many requests came so far, where that tells whether a cache is one.
@@ -64,7 +73,7 @@ impl Tally {
 }
 
 impl Bench {
-    /// Somebody asks for large answers that nobody has, ten a second, while hits come at their rate.
+    /// Somebody asks for large answers that nobody has, one after another, while hits come at their rate.
     pub(super) fn writing(
         &self,
         scenario: &Scenario,
@@ -112,8 +121,8 @@ fn write(address: SocketAddr, number: &AtomicU64, ends: &AtomicBool) -> std::io:
     while !ends.load(Ordering::Relaxed) {
         let due = Instant::now() + PACE;
         let next = number.fetch_add(1, Ordering::Relaxed);
-        let body = get(address, &format!("/8m?n={next}"))?;
-        if body.len() < 8 << 20 {
+        let body = get(address, &format!("/1m?w={next}"))?;
+        if body.len() < 1 << 20 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         count += 1;

@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let text = report.text(&bench.options);
     println!("\n{text}");
     if bench.options.writes {
-        let path = report.write(&text)?;
+        let path = report.write(&text, bench.options.name.as_deref())?;
         println!("written to {}", path.display());
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::Outcome;
 
 pub(super) const HELP: &str = "\
 cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [--seconds N]
-                  [--croupier PATH] [--load PATH]
+                  [--croupier PATH] [--load PATH] [--name WORD]
 
   --quick     one round of two seconds, and no file
   --only      only the scenarios whose name contains a word: h1 h2c h2 tls 128B 64KiB 1MiB
@@ -16,6 +16,7 @@ cargo xtask bench [--quick] [--only WORD[,WORD]] [--without PEER] [--rounds N] [
   --rounds    how often each measurement is taken, in turn (3)
   --seconds   how long each measurement lasts (5)
   --croupier  this binary, rather than a release build made now
+  --name      a part of the result's file name, so that it takes no other's place
   --load      this `xtask` makes the open-loop load, rather than a release build made now
 ";
 
@@ -28,6 +29,8 @@ pub(super) struct Options {
     /// Binaries that are there already.
     pub(super) croupier: Option<PathBuf>,
     pub(super) load: Option<PathBuf>,
+    /// A part of the result's file name.
+    pub(super) name: Option<String>,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             writes: true,
             croupier: None,
             load: None,
+            name: None,
         };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
@@ -58,6 +62,7 @@ impl Options {
                     .extend(value()?.split(',').map(str::to_owned)),
                 "--croupier" => options.croupier = Some(PathBuf::from(value()?)),
                 "--load" => options.load = Some(PathBuf::from(value()?)),
+                "--name" => options.name = Some(value()?.clone()),
                 "--rounds" => options.rounds = number(value()?)?,
                 "--seconds" => options.seconds = number(value()?)? as u64,
                 _ => return Err(format!("`{word}` is not known here\n\n{HELP}")),

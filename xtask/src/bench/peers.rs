@@ -38,7 +38,7 @@ impl Origin {
         let folder = scratch.0.join(&name);
         let files = folder.join("files");
         fs::create_dir_all(&files).map_err(|error| error.to_string())?;
-        for (file, size) in [("64k", 64 << 10), ("1m", 1 << 20), ("8m", 8 << 20)] {
+        for (file, size) in [("64k", 64 << 10), ("1m", 1 << 20)] {
             fs::write(files.join(file), vec![b'x'; size]).map_err(|error| error.to_string())?;
         }
         open_to_all(&scratch.0);
@@ -79,7 +79,7 @@ http {{
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
-    front: Front,
+    pub(super) front: Front,
     running: Rc<Running>,
     log: Option<PathBuf>,
 }

@@ -138,7 +138,12 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn begin(arguments: &[String]) -> Self {
         let command = ["cargo xtask bench"].into_iter().map(str::to_owned);
-        let command: Vec<String> = command.chain(arguments.iter().cloned()).collect();
+        // Where a binary lies is nobody's business.
+        let shown = arguments.iter().map(|word| match word.contains('/') {
+            true => "PATH".to_owned(),
+            false => word.clone(),
+        });
+        let command: Vec<String> = command.chain(shown).collect();
         Self {
             command: command.join(" "),
             rows: Vec::new(),
@@ -353,12 +358,13 @@ impl Report {
         }
     }
 
-    /// Keeps the report under the day and the machine.
-    pub(super) fn write(&self, text: &str) -> Outcome<PathBuf> {
+    /// Keeps the report under the day, the name and the machine.
+    pub(super) fn write(&self, text: &str, name: Option<&str>) -> Outcome<PathBuf> {
         let folder = repository::root()?.join("bench").join("results");
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let date = machine::today();
-        let path = folder.join(format!("{date}-{}.md", machine::word()));
+        let name = name.map_or_else(String::new, |name| format!("{name}-"));
+        let path = folder.join(format!("{date}-{name}{}.md", machine::word()));
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(path)
     }

@@ -1,5 +1,6 @@
 //! One run of `wrk`, and what it printed.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Run<'a> {
     pub(super) seconds: u64,
     pub(super) url: &'a str,
     pub(super) closes: bool,
+    /// What `wrk` is told to ask for, where it is not always the same.
+    pub(super) script: Option<&'a Path>,
 }
 
 impl Run<'_> {
@@ -35,6 +38,9 @@ impl Run<'_> {
         ]);
         if self.closes {
             command.args(["-H", "Connection: close"]);
+        }
+        if let Some(script) = self.script {
+            command.arg("-s").arg(script);
         }
         command.arg(self.url);
         let text = process::output(&mut command)?;

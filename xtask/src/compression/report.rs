@@ -58,7 +58,7 @@ pub(super) fn text(
     let _ = writeln!(text, "- {}", corpus.lines().join("\n- "));
     let _ = writeln!(
         text,
-        "- {rounds} rounds in turn, medians; proxy on CPU 0 with one worker, origin and client (one \
+        "- medians of {rounds} in turn; proxy on CPU 0 with one worker, origin and client (one \
          connection) on CPU 1; CPU time of the proxy's processes by the kernel, with all that \
          proxying takes, per MB (10^6 bytes) of files\n\
          - every answer was undone by its coding's own program and compared with the file\n\

@@ -9,7 +9,7 @@ use super::{
     control::{Told, withheld},
     kept,
     policy::{Cookies, Policy},
-    storing::{Asking, Moments, Parts, may_store},
+    storing::{Asking, Moments, may_store},
 };
 use crate::{
     object::{Object, lines},
@@ -128,17 +128,15 @@ pub fn refresh(
     if !is_about(&Validators::of_lines(&object.lines), update) {
         return Err(Because::Mismatch);
     }
-    let mut head = ResponseHead::of_status(object.status);
+    // Of parts the head is held that the whole has.
+    let is_partial = object.terms.rules.has(Rules::PARTIAL);
+    let status = if is_partial { 200 } else { object.status };
+    let mut head = ResponseHead::of_status(status);
     merge(&object.lines, update, policy, &mut head.fields);
-    let asking = Asking {
-        parts: if object.terms.rules.has(Rules::PARTIAL) {
-            Parts::Keep
-        } else {
-            asking.parts
-        },
-        ..*asking
-    };
-    let terms = may_store(&asking, &head, policy, moments)?;
+    let mut terms = may_store(asking, &head, policy, moments)?;
+    if is_partial {
+        terms.rules = terms.rules.and(Rules::PARTIAL);
+    }
     let mut kept = Vec::with_capacity(object.lines.len());
     kept::write_lines(&head.fields, moments, &mut kept);
     Ok((kept.into_boxed_slice(), terms))

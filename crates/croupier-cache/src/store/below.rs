@@ -1,7 +1,7 @@
 //! The disk below the memory: what goes down, and in which form.
 //!
 //! Everything that is kept is also written; who leaves memory is found there. A record of variants
-//! goes down as an object with status 0, tags as lines without name, which no answer has.
+//! goes down as an object with status 0, tags as lines without name, which no answer has, and so does which parts of it are held.
 
 use std::{
     collections::HashMap,
@@ -19,6 +19,7 @@ use crate::{
     Body, Object, Terms,
     disk::Disk,
     object::{Tags, push_line},
+    parts::Partial,
     rules::VaryNames,
 };
 
@@ -64,13 +65,16 @@ impl Below {
 
     /// Writes an object, some time soon.
     pub(super) fn write(&self, object: &Arc<Object>) {
-        if object.tags().is_empty() {
+        if object.tags().is_empty() && object.partial().is_none() {
             self.disk.write(object);
             return;
         }
         let mut lines = object.lines.to_vec();
         for tag in object.tags() {
             push_line(&mut lines, b"", tag);
+        }
+        if let Some(partial) = object.partial() {
+            push_line(&mut lines, b"", &partial.encode());
         }
         self.disk.write(&Arc::new(Object::new(
             object.key.clone(),
@@ -127,12 +131,19 @@ pub(super) fn record(object: &Object) -> Option<Object> {
 /// An object as it was before it was written.
 pub(super) fn restored(object: Object) -> Object {
     let (end, tags) = tags(&object.lines);
-    if tags.is_empty() {
+    let length = object.body.length();
+    let mut nameless = crate::object::lines(&object.lines[end..]);
+    let partial = nameless.find_map(|(_, value)| Partial::decode(value, length));
+    drop(nameless);
+    if end == object.lines.len() {
         return object;
     }
     let lines = object.lines[..end].into();
     let same = Object::new(object.key, object.status, lines, object.body, object.terms);
-    same.with_tags(tags)
+    match partial {
+        Some(partial) => same.with_parts(partial, tags),
+        None => same.with_tags(tags),
+    }
 }
 
 /// The tags among the lines, and where they begin.
@@ -143,7 +154,9 @@ pub(super) fn tags(lines: &[u8]) -> (usize, Tags) {
         if name.is_empty() {
             // Behind its line: `: `, the tag, CRLF.
             end = end.min(value.as_ptr().addr() - lines.as_ptr().addr() - 2);
-            tags.push(Box::from(value));
+            if !Partial::is_encoded(value) {
+                tags.push(Box::from(value));
+            }
         }
     }
     (end, tags.into())

@@ -15,7 +15,7 @@ use super::{
     wait::End,
     writer::{PASS_MS, Writer},
 };
-use crate::{Object, rules::VaryNames};
+use crate::{Body, Object, Rules, parts::Partial, rules::VaryNames};
 
 /// What an answer on its way costs beside its bytes.
 const FILLING: u64 = 1024;
@@ -68,6 +68,50 @@ impl Fill {
         vary: &VaryNames,
         asked: &Fields,
     ) -> Result<(Writer, Filling), Full> {
+        self.begin_as(head, vary, asked, None)
+    }
+
+    /// The same for an answer that is a part, of a representation that is not larger than
+    /// [`super::Store::largest`]: it is read by whoever asked for it alone, and joined to what is
+    /// held at its end. Its lines are without `Content-Range`.
+    ///
+    /// # Errors
+    ///
+    /// It is not kept.
+    pub fn begin_part(
+        self,
+        head: Head,
+        part: Partial,
+        vary: &VaryNames,
+        asked: &Fields,
+    ) -> Result<(Writer, Filling), Full> {
+        self.begin_as(head, vary, asked, Some(part))
+    }
+
+    /// Keeps no more than the head of an answer that is too large for one object: its bytes are
+    /// kept slice by slice under keys of their own. What is held makes room for it.
+    pub fn note(self, head: Head, vary: &VaryNames, asked: &Fields) {
+        let Some(length) = head.length else { return };
+        let (key, record) = self.destination(vary, asked, head.terms.received_ms);
+        let mut terms = head.terms;
+        terms.rules = terms.rules.and(Rules::PARTIAL);
+        let body = Body::Memory(Arc::from([]));
+        let object = Object::new(Box::from(&*key), 206, head.lines, body, terms);
+        let object = object.with_parts(Partial::head(length), head.tags);
+        if let Some(record) = &record {
+            self.store.put_variants(record);
+        }
+        // Purged meanwhile, or without room: then it is not known.
+        let _ = self.store.keep(object, record.as_ref(), self.epoch);
+    }
+
+    fn begin_as(
+        self,
+        head: Head,
+        vary: &VaryNames,
+        asked: &Fields,
+        part: Option<Partial>,
+    ) -> Result<(Writer, Filling), Full> {
         let received_ms = head.terms.received_ms;
         if head
             .length
@@ -93,7 +137,9 @@ impl Fill {
             if let Some(variants) = &variants {
                 self.store.put_variants(variants);
             }
-            self.store.pendings.begin(&key, own, &shared);
+            if part.is_none() {
+                self.store.pendings.begin(&key, own, &shared);
+            }
         }
         drop(remembered);
         let writer = Writer {
@@ -101,6 +147,7 @@ impl Fill {
             shared,
             key,
             variants,
+            part,
             epoch: self.epoch,
             waking: Vec::<Waker>::new(),
             is_over: false,

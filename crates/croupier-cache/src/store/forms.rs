@@ -9,14 +9,11 @@ use crate::{Body, Object, forms::Form};
 const TRIES_MAX: usize = 4;
 
 impl Store {
-    /// The body that is held in memory under this key, of an object or a variant. It does not count
-    /// as asked for.
+    /// What is held in memory under this key, of an object or a variant. It does not count as asked
+    /// for.
     #[must_use]
-    pub fn body(&self, key: &[u8]) -> Option<Arc<[u8]>> {
-        match &self.inner.memory.peek(key)?.body {
-            Body::Memory(bytes) => Some(Arc::clone(bytes)),
-            Body::Disk(_) => None,
-        }
+    pub fn peek(&self, key: &[u8]) -> Option<Arc<Object>> {
+        self.inner.memory.peek(key).filter(|held| held.is_answer())
     }
 
     /// The object under this key has its body in one more form from now on. False: it has another

@@ -218,6 +218,32 @@ impl Store {
         Claim::Fill(fill)
     }
 
+    /// A claim to a part: nobody waits for it, and several ask at once.
+    #[must_use]
+    pub fn part(&self, key: &KeyBuf, asked: &Fields) -> Fill {
+        let inner = &self.inner;
+        let epoch = inner.purges.epoch();
+        let held = inner.memory.peek(key.as_bytes());
+        let mut at = key.as_bytes().to_vec();
+        if let Some(record) = held.as_deref().and_then(Object::variants) {
+            record.key(key.as_bytes(), asked, &mut at);
+        }
+        inner.counters.site(&at).miss();
+        Fill {
+            store: Arc::clone(inner),
+            primary: Arc::from(key.as_bytes()),
+            key: Arc::from(at),
+            end: None,
+            epoch,
+        }
+    }
+
+    /// Bytes of the largest body that is kept in one piece.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.inner.largest
+    }
+
     /// Remembers why an answer was not kept.
     pub fn refused(&self, key: &KeyBuf, why: &'static str, now_ms: u64) {
         self.inner.counters.refused(key.as_bytes(), why, now_ms);

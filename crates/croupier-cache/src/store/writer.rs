@@ -11,7 +11,10 @@ use super::{
     Inner,
     filling::{Broken, Shared, State, WINDOW},
 };
-use crate::{Body, Object};
+use crate::{
+    Body, Object,
+    parts::{self, Partial},
+};
 
 /// For so long it is remembered that an answer was too large or had no room, milliseconds.
 pub(super) const PASS_MS: u64 = 10_000;
@@ -30,6 +33,8 @@ pub struct Writer {
     pub(super) key: Arc<[u8]>,
     /// The record that its variant belongs to.
     pub(super) variants: Option<Arc<Object>>,
+    /// Of what it is a part, if it is one.
+    pub(super) part: Option<Partial>,
     /// The last purge before it was asked for.
     pub(super) epoch: u64,
     pub(super) waking: Vec<Waker>,
@@ -101,6 +106,10 @@ impl Writer {
         self.wake();
         if let Some(why) = why {
             self.refuse(why);
+            // What has no room as a part says nothing about others.
+            if self.part.is_some() {
+                return;
+            }
             let until = self.shared.head.terms.received_ms.saturating_add(PASS_MS);
             self.store.pendings.end(&self.key, &self.shared);
             self.store.mark_pass(&self.key, until);
@@ -158,7 +167,13 @@ impl Writer {
             Body::Memory(Arc::clone(body)),
             head.terms,
         );
-        let object = object.with_tags(head.tags.clone());
+        let object = match &self.part {
+            None => object.with_tags(head.tags.clone()),
+            Some(part) => {
+                let object = object.with_parts(part.clone(), head.tags.clone());
+                parts::join(self.store.memory.peek(&self.key).as_deref(), object)?
+            }
+        };
         let variants = self.variants.as_ref();
         match self.store.keep(object, variants, self.epoch) {
             Ok(object) => Some(object),

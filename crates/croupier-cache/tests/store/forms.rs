@@ -25,7 +25,8 @@ fn form(made: Made, bytes: &[u8]) -> Form {
 
 /// The body under a key, as who makes a form of it gets it.
 fn taken(store: &Store, object: &Object) -> Arc<[u8]> {
-    store.body(&object.key).unwrap()
+    let held = store.peek(&object.key).unwrap();
+    Arc::clone(held.memory().unwrap())
 }
 
 fn given(object: &Object, made: &Made) -> Option<Vec<u8>> {
@@ -76,7 +77,7 @@ fn a_304_keeps_it_and_a_soft_purge_too_but_another_body_has_none() {
         "it came too late"
     );
     store.purge(&Which::All, How::Hard);
-    assert!(store.body(&object.key).is_none());
+    assert!(store.peek(&object.key).is_none());
     assert_eq!(store.used().0, 0);
 }
 

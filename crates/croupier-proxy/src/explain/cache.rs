@@ -79,10 +79,7 @@ fn aside(rule: &CachePlan, incoming: &Incoming, because: Because) -> String {
 
 /// Methods that change nothing, so that nothing is forgotten after them.
 fn is_read(method: Method) -> bool {
-    matches!(
-        method,
-        Method::Options | Method::Trace | Method::Connect | Method::Query
-    )
+    matches!(method, Method::Options | Method::Trace | Method::Connect)
 }
 
 /// The store, and what the request asks of it.

@@ -5,12 +5,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use croupier_cache::{Body, Object, store::Reader};
 use croupier_http::Fields;
-use croupier_net::{NetError, side::Source};
+use croupier_net::{
+    NetError,
+    side::{Given, Source},
+};
 use tokio::net::TcpStream;
 
-use super::lying::Lying;
+use super::{lying::Lying, slices::Slices};
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -27,17 +31,42 @@ pub(crate) enum KeptBody {
     Form { bytes: Arc<[u8]>, at: usize },
     /// An answer that is still arriving.
     Arriving(Box<Arriving>),
+    /// A part of an answer that is held slice by slice.
+    Slices(Box<Slices>),
     /// A part of a file.
     Lying(Box<Lying>),
     /// Several parts of an object, with what stands between them.
     Parts(Box<Parts>),
 }
 
+/// A body lent to a library: it lies where it lies until all of it is sent.
+struct Lent(Arc<Object>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        memory(&self.0)
+    }
+}
+
+/// The same of one of its forms.
+struct LentForm(Arc<[u8]>);
+
+impl AsRef<[u8]> for LentForm {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The bytes of an object in memory, shared.
+pub(super) fn lent(object: &Arc<Object>) -> Bytes {
+    Bytes::from_owner(Lent(Arc::clone(object)))
+}
+
 /// A part of an answer that is still arriving.
 #[derive(Debug)]
 pub(crate) struct Arriving {
     reader: Reader,
-    chunk: bytes::Bytes,
+    chunk: Bytes,
     /// Bytes before the part that are not wanted.
     skip: u64,
     /// Bytes of the part that are still wanted; None: all that come.
@@ -125,7 +154,7 @@ impl Arriving {
     pub(super) fn new(reader: Reader, skip: u64, left: Option<u64>) -> Self {
         Self {
             reader,
-            chunk: bytes::Bytes::new(),
+            chunk: Bytes::new(),
             skip,
             left,
         }
@@ -165,6 +194,7 @@ impl Source for KeptBody {
             Self::Memory { at, end, .. } => Poll::Ready(Ok(*end - *at)),
             Self::Form { bytes, at } => Poll::Ready(Ok(bytes.len() - *at)),
             Self::Arriving(arriving) => arriving.poll_data(cx),
+            Self::Slices(slices) => slices.poll_data(cx),
             Self::Lying(lying) => lying.poll_data(cx),
             Self::Parts(parts) => Poll::Ready(Ok(parts.data().len())),
         }
@@ -176,6 +206,7 @@ impl Source for KeptBody {
             Self::Memory { object, at, end } => &memory(object)[*at..*end],
             Self::Form { bytes, at } => &bytes[*at..],
             Self::Arriving(arriving) => &arriving.chunk,
+            Self::Slices(slices) => slices.data(),
             Self::Lying(lying) => lying.data(),
             Self::Parts(parts) => parts.data(),
         }
@@ -186,8 +217,32 @@ impl Source for KeptBody {
             Self::Nothing => {}
             Self::Memory { at, .. } | Self::Form { at, .. } => *at += count,
             Self::Arriving(arriving) => drop(arriving.chunk.split_to(count)),
+            Self::Slices(slices) => slices.consume(count),
             Self::Lying(lying) => lying.consume(count),
             Self::Parts(parts) => parts.consume(count),
+        }
+    }
+
+    fn give_up(&mut self) -> Option<Given> {
+        let count = self.data().len();
+        self.share(count).map(Given::Bytes)
+    }
+
+    fn share(&mut self, count: usize) -> Option<Bytes> {
+        match self {
+            Self::Nothing | Self::Lying(_) | Self::Parts(_) => None,
+            Self::Form { bytes, at } => {
+                let first = *at;
+                *at += count.min(bytes.len() - first);
+                Some(Bytes::from_owner(LentForm(Arc::clone(bytes))).slice(first..*at))
+            }
+            Self::Memory { object, at, end } => {
+                let first = *at;
+                *at += count.min(*end - first);
+                Some(lent(object).slice(first..*at))
+            }
+            Self::Arriving(arriving) => Some(arriving.chunk.split_to(count)),
+            Self::Slices(slices) => Some(slices.share(count)),
         }
     }
 

@@ -15,10 +15,14 @@ use croupier_http::{BodyLen, Method, Name, NameSet, RequestHead};
 
 mod body;
 mod lying;
+mod parts;
+mod slices;
 
 pub(crate) use body::KeptBody;
 use body::{Arriving, Parts, memory};
 use lying::Lying;
+pub(crate) use parts::Share;
+pub(crate) use slices::{Lost, Slice, Slices};
 
 /// An answer of the cache.
 #[derive(Debug)]
@@ -136,6 +140,13 @@ const SPECIAL: NameSet = NameSet::of(&[Name::IF_NONE_MATCH, Name::IF_MODIFIED_SI
 impl Kept {
     /// Answers a request from what is held. `age` is None for an answer that has just come.
     pub(crate) fn answer(asked: &RequestHead, held: Held, age: Option<u32>) -> Self {
+        if let Held::Whole(object) = &held
+            && let Some(partial) = object.partial()
+        {
+            // It was looked at before anybody was asked whether it holds still.
+            let share = Share::of(asked, object, partial).unwrap_or(Share::Unsatisfiable);
+            return Self::share(Arc::clone(object), share, age, KeptBody::Nothing);
+        }
         if asked.fields.present().intersects(SPECIAL) {
             Self::special(asked, held, age)
         } else {

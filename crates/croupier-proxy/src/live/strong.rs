@@ -75,7 +75,6 @@ struct Desk {
 #[derive(Debug, Default)]
 struct Jobs {
     waiting: VecDeque<Job>,
-    at_work: Option<Job>,
     hand: Hand,
 }
 
@@ -132,13 +131,11 @@ impl Desk {
     /// The next job; None when nobody will ask any more.
     fn next(&self) -> Option<Job> {
         let mut jobs = self.jobs();
-        jobs.at_work = None;
         loop {
             if jobs.hand == Hand::Over {
                 return None;
             }
             if let Some(job) = jobs.waiting.pop_front() {
-                jobs.at_work = Some(job.clone());
                 return Some(job);
             }
             let woken = self.rings.wait(jobs);
@@ -156,8 +153,7 @@ impl Desk {
 
 impl Jobs {
     fn has(&self, job: &Job) -> bool {
-        let mut all = self.waiting.iter().chain(&self.at_work);
-        all.any(|one| {
+        self.waiting.iter().any(|one| {
             one.key == job.key && one.work.is_same(&job.work) && Arc::ptr_eq(&one.store, &job.store)
         })
     }
@@ -218,9 +214,11 @@ fn step_back() {
 
 /// It is not tried again.
 fn give_up(job: &Job) {
-    if let (Some(made), Some(body)) = (job.work.made(), job.store.body(&job.key)) {
+    let held = job.store.peek(&job.key);
+    let body = held.as_ref().and_then(|held| held.memory());
+    if let (Some(made), Some(body)) = (job.work.made(), body) {
         job.store
-            .keep_form(&job.key, &body, &Form { made, bytes: None });
+            .keep_form(&job.key, body, &Form { made, bytes: None });
     }
 }
 
@@ -231,8 +229,10 @@ fn rest_after(busy: Duration, cpu: Percent) -> Duration {
 }
 
 fn make(job: &Job, shelf: &Shelf) {
-    let body = job.store.body(&job.key);
-    let Some(body) = body.filter(|body| body.len() <= BYTES_MAX) else {
+    let Some(held) = job.store.peek(&job.key) else {
+        return;
+    };
+    let Some(body) = held.memory().filter(|body| body.len() <= BYTES_MAX) else {
         return;
     };
     let Some(made) = job.work.made() else {
@@ -240,22 +240,26 @@ fn make(job: &Job, shelf: &Shelf) {
             shelf.keep(Dictionary {
                 origin: origin.clone(),
                 matches: matches.clone(),
-                hash: sha256(&body),
-                bytes: body,
+                hash: sha256(body),
+                bytes: Arc::clone(body),
             });
         }
         return;
     };
+    // It was asked for again while it was being made.
+    if held.form(&made).is_some() {
+        return;
+    }
     let coded = match &job.work {
-        Work::Encode(coding) => encode_whole(*coding, Level::Strong, &body).ok(),
+        Work::Encode(coding) => encode_whole(*coding, Level::Strong, body).ok(),
         Work::Against(shared, dictionary) => {
-            dictionary::encode(*shared, &dictionary.bytes, &dictionary.hash, &body).ok()
+            dictionary::encode(*shared, &dictionary.bytes, &dictionary.hash, body).ok()
         }
         Work::Dictionary(..) => None,
     };
     let is_worth_it = |coded: &Vec<u8>| coded.len() < body.len() / 100 * (100 - SAVING_MIN);
     let bytes = coded.filter(is_worth_it).map(Arc::from);
-    job.store.keep_form(&job.key, &body, &Form { made, bytes });
+    job.store.keep_form(&job.key, body, &Form { made, bytes });
 }
 
 #[cfg(test)]
@@ -293,7 +297,8 @@ mod tests {
         assert!(!strong.ask(other()), "there is no room");
         let first = strong.desk.next().unwrap();
         assert!(strong.ask(other()));
-        assert!(strong.ask(first), "it is being made");
+        // What is being made may be made of what was held before: it is asked for anew.
+        assert!(!strong.ask(first), "and there is no room");
         assert_eq!(strong.desk.jobs().waiting.len(), JOBS_MAX);
     }
 

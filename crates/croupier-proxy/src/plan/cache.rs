@@ -35,6 +35,8 @@ pub struct CachePlan {
     pub bypass_cookies: Box<[NamePattern]>,
     /// Whose `PURGE` requests are obeyed.
     pub purge_from: TrustedPeers,
+    /// A body that is too large for one object is kept in slices of this many bytes.
+    pub slice: u64,
     /// How long a request waits for another one's answer before it asks itself.
     pub collapse_wait: Duration,
     /// Is `Cache-Status` (RFC 9211) written?

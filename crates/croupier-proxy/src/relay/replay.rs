@@ -90,6 +90,23 @@ impl Replay {
         }
     }
 
+    /// The copy of a body that was read already, and ended without trailers.
+    pub(crate) fn of(content: &[u8], room: &Rc<ReplayRoom>) -> Self {
+        room.used.set(room.used.get() + content.len());
+        Self {
+            keeping: Keeping::Yes,
+            limits: ReplayLimits {
+                memory: content.len(),
+                file: 0,
+            },
+            room: Rc::clone(room),
+            memory: content.to_vec(),
+            spilled: None,
+            at: 0,
+            end: Some(None),
+        }
+    }
+
     /// Can the body be given once more from its beginning?
     pub(crate) fn is_whole(&self) -> bool {
         self.keeping == Keeping::Yes

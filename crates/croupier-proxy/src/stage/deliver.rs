@@ -117,7 +117,10 @@ async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     x.tally.status = kept.status;
     x.tally.ttfb = Some(x.incoming.began.elapsed());
     let ended = match (&kept.body, &mut recode) {
-        (KeptBody::Nothing | KeptBody::Memory { .. } | KeptBody::Form { .. }, None) => {
+        // Over HTTP/2 large ones are shared, piece by piece as there is room.
+        (KeptBody::Nothing | KeptBody::Memory { .. } | KeptBody::Form { .. }, None)
+            if !(is_shared(conn) && kept.body.data().len() >= SHARED_BYTES) =>
+        {
             let sent = conn.send_whole(kept.body.data(), x.times().client_send);
             sent.await.map_err(|error| send_fault(&error))
         }
@@ -137,7 +140,14 @@ async fn kept(x: &mut Exchange, conn: &mut ClientStream, kept: &mut Kept) {
     }
 }
 
-/// Sends a body that is not all at hand.
+/// From here on it costs less to share bytes with a connection than to copy them.
+const SHARED_BYTES: usize = 16 << 10;
+
+fn is_shared(conn: &ClientStream) -> bool {
+    matches!(conn, ClientStream::H2(_))
+}
+
+/// Sends a body that is not all at hand, or not at once.
 async fn send_kept(
     x: &mut Exchange,
     conn: &mut ClientStream,

@@ -2,7 +2,7 @@
 //! then on.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
@@ -27,6 +27,14 @@ struct Press {
 
 impl Press {
     fn open(compress: &str, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::open_with("100%", compress, answer)
+    }
+
+    fn open_with(
+        cpu: &str,
+        compress: &str,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let origin = Origin::start(move |request| {
@@ -36,7 +44,7 @@ impl Press {
         let proxy = start(&format!(
             "[server]\nlisten = [\"127.0.0.1:0\"]\n[cache.edge]\nmemory = \"64MiB\"\n\
              [site.\"*\"]\nproxy = \"{}\"\ncache = \"edge\"\n\
-             compress = {{ cpu = \"100%\"{compress} }}\n",
+             compress = {{ cpu = \"{cpu}\"{compress} }}\n",
             origin.address()
         ));
         Self {
@@ -231,6 +239,58 @@ fn without_it_every_answer_is_encoded_anew() {
         assert!(!has_length(&answer));
     }
     assert_eq!(press.asked(), 1);
+}
+
+/// The threads of a process: their names and their folders.
+fn threads(process: u32) -> Vec<(String, PathBuf)> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let named = |folder: PathBuf| {
+        let name = std::fs::read_to_string(folder.join("comm")).ok()?;
+        Some((name.trim().to_owned(), folder))
+    };
+    tasks.filter_map(|task| named(task.ok()?.path())).collect()
+}
+
+/// A line of a thread's `status`.
+fn status(folder: &Path, name: &str) -> String {
+    let text = std::fs::read_to_string(folder.join("status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_thread_that_does_it_begins_when_it_is_needed_and_steps_back() {
+    let press = Press::open("", |_| reply(&script(10, 5000)));
+    let is_it = |(name, _): &(String, PathBuf)| name == "encode";
+    press.get("/app.js", &[]);
+    assert!(!threads(press.proxy.id()).iter().any(is_it));
+    press.get_until("/app.js", &[("Accept-Encoding", "br")], has_length);
+    let all = threads(press.proxy.id());
+    let (_, folder) = all.iter().find(|one| is_it(one)).unwrap();
+    let stat = std::fs::read_to_string(folder.join("stat")).unwrap();
+    // The nice value is the 19th field; the second ends with the last bracket.
+    let nice = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16);
+    assert_eq!(nice, Some("19"), "{stat}");
+    let main = PathBuf::from(format!("/proc/{}", press.proxy.id()));
+    let cores = "Cpus_allowed:";
+    assert_eq!(
+        status(folder, cores),
+        status(&main, cores),
+        "pinned nowhere"
+    );
+}
+
+#[test]
+fn who_may_do_little_does_one_job_and_rests() {
+    // A second of work would be a hundred of rest; the requests below take less than one.
+    let press = Press::open_with("1%", "", |_| reply(&script(11, 200_000)));
+    let accept = [("Accept-Encoding", "br")];
+    press.get_until("/1.js", &accept, has_length);
+    for _ in 0..20 {
+        assert!(!has_length(&press.get("/2.js", &accept)));
+    }
+    assert!(has_length(&press.get("/1.js", &accept)));
+    assert_eq!(press.asked(), 2);
 }
 
 /// The value of `Available-Dictionary` for a text; None skips the story.

@@ -23,7 +23,7 @@ use crate::{
         piece::{COPIED_BYTES, Piece},
     },
     local::Local,
-    side::{Outgoing, Sink, Source, all_lines},
+    side::{Given, Outgoing, Sink, Source, all_lines},
     timers::{Tick, Timer, ticks},
     tunnel::End,
 };
@@ -389,7 +389,11 @@ impl Sink for Stream {
     ) -> Poll<Result<usize, NetError>> {
         let here = source.data().len();
         let count = ready!(self.poll_room(cx, here))?;
-        if count == here
+        if count >= COPIED_BYTES
+            && let Some(bytes) = source.share(count)
+        {
+            self.give_part(Piece::given(Given::Bytes(bytes), &self.local))?;
+        } else if count == here
             && count >= COPIED_BYTES
             && let Some(given) = source.give_up()
         {

@@ -67,9 +67,18 @@ pub(super) fn cache(
         stamp: 0,
         bypass_cookies: cache.bypass_cookies.into(),
         purge_from: TrustedPeers::new(cache.purge_from.iter().map(|peer| &peer.value)),
+        slice: slice(written.slice, store.largest()),
         collapse_wait: cache.collapse_wait,
         status: cache.status,
     })
+}
+
+/// A slice must find room in the store: half as large until it does.
+fn slice(written: u64, largest: u64) -> u64 {
+    let fits = |slice: &u64| *slice <= largest;
+    let mut halves =
+        std::iter::successors(Some(written), |slice| Some(slice / 2).filter(|&s| s > 0));
+    halves.find(fits).unwrap_or(1)
 }
 
 fn policy(cache: &model::Cache, store: &CacheStore) -> Policy {

@@ -6,16 +6,18 @@ use std::{rc::Rc, sync::Arc};
 use croupier_cache::{
     Object,
     rules::{
-        self, Asked, Because, VaryNames, giving, groups, invalidate,
+        self, Asked, Because, VaryNames,
+        conditional::{self, Validators},
+        giving, groups, invalidate,
         storing::{Asking, Moments, Parts},
-        update,
+        update::{self, HeadSays},
     },
-    store::{Fill, Full, Head, How, Which},
+    store::{Claim, Fill, Full, Head, How, Which},
 };
 use croupier_http::{BodyLen, Method, Name, Scheme, Target};
 use croupier_net::timers::Tick;
 
-use super::{Ticket, fill, key, tell};
+use super::{Ticket, fill, key, parts, slices, tell};
 use crate::{
     answer::{Answer, Dealt},
     exchange::Exchange,
@@ -44,12 +46,21 @@ pub(crate) fn conclude(
     match (ticket, fetched) {
         (Ticket::Invalidate, Ok(Answer::Dealt(dealt))) => {
             invalidate(x, rule, &dealt);
+            Ok(kept_for_get(x, rule, dealt, deadline))
+        }
+        (Ticket::Head(held), Ok(Answer::Dealt(dealt))) if giving::is_error(dealt.head.status) => {
+            Ok(refreshed(x, rule, (None, held), dealt, deadline))
+        }
+        (Ticket::Head(held), Ok(Answer::Dealt(dealt))) => {
+            hear_head(x, rule, &held, &dealt);
             Ok(Answer::Dealt(dealt))
         }
         (Ticket::Fill(fill), Ok(Answer::Dealt(dealt))) => {
             Ok(filled(x, rule, fill, dealt, deadline))
         }
-        (Ticket::Refresh(_, held), Err(fault)) => instead(x, rule, held, fault),
+        (Ticket::Refresh(_, held) | Ticket::Head(held), Err(fault)) => {
+            instead(x, rule, held, fault)
+        }
         (Ticket::Refresh(fill, held), Ok(Answer::Dealt(dealt))) => {
             Ok(refreshed(x, rule, (fill, held), dealt, deadline))
         }
@@ -66,15 +77,15 @@ fn instead(
     fault: Fault,
 ) -> Result<Answer, Fault> {
     let now_ms = x.worker.moment().1;
-    // Also when no server was there to be asked: whose fault it is, is no matter to the client.
-    let is_failure = fault.is_of_origin() || giving::is_error(fault.code.status());
-    if !is_failure || !stands_in(x, &held, now_ms) {
+    // 502 to 504: the origin's fault, or no server of its pool could be asked at all.
+    let is_for_want_of_answer = (502..=504).contains(&fault.code.status());
+    if !is_for_want_of_answer || !stands_in(x, &held, now_ms) {
         return Err(fault);
     }
     x.failed(fault);
     x.tally.fault = None;
     tell::stale(x, rule, &held, now_ms);
-    Ok(give(x, held, now_ms))
+    Ok(give(x, rule, held, now_ms))
 }
 
 /// May it be given in the place of an error?
@@ -83,7 +94,10 @@ fn stands_in(x: &Exchange, held: &Object, now_ms: u64) -> bool {
     giving::may_give_on_error(&asked, &held.terms, now_ms).is_ok()
 }
 
-fn give(x: &Exchange, held: Arc<Object>, now_ms: u64) -> Answer {
+fn give(x: &Exchange, rule: &CachePlan, held: Arc<Object>, now_ms: u64) -> Answer {
+    if let Some(answer) = slices::give_at_once(x, rule, &held, now_ms) {
+        return answer;
+    }
     held.hit();
     let age = Some(held.terms.age(now_ms));
     let kept = Kept::answer(&x.incoming.head, Held::Whole(held), age);
@@ -103,7 +117,7 @@ fn refreshed(
     if giving::is_error(status) && stands_in(x, &held, now_ms) {
         fill::discard(x, dealt, deadline);
         tell::stale(x, rule, &held, now_ms);
-        return give(x, held, now_ms);
+        return give(x, rule, held, now_ms);
     }
     let Some(fill) = fill else {
         return Answer::Dealt(dealt);
@@ -126,11 +140,66 @@ fn refreshed(
     };
     fill::discard(x, dealt, deadline);
     tell::revalidated(x, fresh.terms.left(now_ms));
-    give(x, fresh, now_ms)
+    give(x, rule, fresh, now_ms)
+}
+
+/// The answer to HEAD says something of the answer to GET that is held (RFC 9111 section 4.3.5).
+fn hear_head(x: &mut Exchange, rule: &CachePlan, held: &Arc<Object>, dealt: &Dealt) {
+    let validators = Validators::of_lines(&held.lines);
+    match update::head_says(&validators, held.body.length(), &dealt.head) {
+        HeadSays::Nothing => {}
+        HeadSays::Other => {
+            let which = Which::Key(held.key.clone());
+            rule.store.purge(&which, How::Soft);
+        }
+        HeadSays::Same => {
+            let moments = moments(x, x.worker.moment().1);
+            let fields = &dealt.head.fields;
+            if let Ok((lines, terms)) =
+                update::refresh(&asking(x), held, fields, &rule.policy, moments)
+            {
+                // Whoever asks next finds it: nobody is given it here.
+                drop(rule.store.refresh(held, lines, terms));
+            }
+        }
+    }
+}
+
+/// The answer to a POST that is its target's own representation is kept as if GET had been asked
+/// (RFC 9110 section 9.3.3).
+fn kept_for_get(x: &mut Exchange, rule: &CachePlan, dealt: Dealt, deadline: Tick) -> Answer {
+    let incoming = &x.incoming;
+    let scheme = scheme(incoming.scheme);
+    let target = &incoming.target;
+    let fields = &incoming.head.fields;
+    let is_it = incoming.head.method == Method::Post
+        && invalidate::is_kept_for_get(scheme, target, &target.authority, &dealt.head)
+        // Whoever reads the rest of the request is not there when nobody waits for the answer.
+        && dealt.upload.is_over()
+        && !fields.contains(Name::RANGE)
+        && !conditional::is_conditional(fields)
+        && rule.bypass(fields).is_none();
+    if !is_it {
+        return Answer::Dealt(dealt);
+    }
+    key::write(x, rule);
+    let claim = {
+        let key = x.worker.key.borrow();
+        let fields = &x.incoming.head.fields;
+        let _ = rule.store.look_up(&key, fields, x.worker.moment().1);
+        rule.store.claim(&key, fields)
+    };
+    match claim {
+        Claim::Fill(fill) => filled(x, rule, fill, dealt, deadline),
+        Claim::Wait(_) => Answer::Dealt(dealt),
+    }
 }
 
 /// What came for a request whose answer may be kept.
 fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline: Tick) -> Answer {
+    if dealt.head.status == 206 && parts::is_asked(x) {
+        return parts::keep(x, rule, fill, dealt, deadline);
+    }
     let now_ms = x.worker.moment().1;
     let head = &dealt.head;
     let length = match dealt.body {
@@ -138,6 +207,14 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
         BodyLen::None => Some(0),
         BodyLen::Chunked | BodyLen::UntilClose => None,
     };
+    if let Some(length) = length
+        && length > rule.store.largest()
+        && head.status == 200
+        && x.incoming.head.method == Method::Get
+        && parts::gives_ranges(&head.fields)
+    {
+        return parts::note_whole(x, rule, fill, dealt, length);
+    }
     let judged = rules::may_store(&asking(x), head, &rule.policy, moments(x, now_ms));
     let judged = match length {
         Some(length) if length > rule.policy.max_object => Err(Because::TooLarge),
@@ -156,9 +233,7 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
         lines: shape::lines_to_keep(x, head).into_boxed_slice(),
         terms,
         length,
-        tags: (groups::Tags::of(&head.fields, &key::origin(x)).iter())
-            .map(Box::from)
-            .collect(),
+        tags: parts::tags(x, head),
     };
     match fill.begin(kept, &vary, &x.incoming.head.fields) {
         Ok((writer, filling)) => {
@@ -182,7 +257,7 @@ fn filled(x: &mut Exchange, rule: &CachePlan, fill: Fill, dealt: Dealt, deadline
 }
 
 /// It is not for keeping: nobody waits for the next one.
-fn passed(
+pub(super) fn passed(
     x: &mut Exchange,
     rule: &CachePlan,
     fill: Fill,
@@ -196,8 +271,9 @@ fn passed(
     let key = x.worker.key.borrow();
     rule.store.refused(&key, because.as_str(), now_ms);
     drop(key);
-    // Who is logged in says nothing about what others get; nor does an error about what comes next.
-    let speaks_for_others = !x.incoming.head.fields.contains(Name::AUTHORIZATION);
+    // Who is logged in says nothing about what others get, a part nothing about the whole.
+    let speaks_for_others =
+        !x.incoming.head.fields.contains(Name::AUTHORIZATION) && !parts::is_asked(x);
     if speaks_for_others {
         fill.pass(now_ms.saturating_add(PASS_MS));
     }
@@ -206,13 +282,17 @@ fn passed(
 
 fn asking(x: &Exchange) -> Asking<'_> {
     Asking {
-        method: Method::Get,
+        // What is kept of a POST is kept as if GET had been asked.
+        method: match x.incoming.head.method {
+            Method::Query => Method::Query,
+            _ => Method::Get,
+        },
         fields: &x.incoming.head.fields,
         parts: Parts::Refuse,
     }
 }
 
-fn moments(x: &Exchange, now_ms: u64) -> Moments {
+pub(super) fn moments(x: &Exchange, now_ms: u64) -> Moments {
     Moments {
         asked_ms: x.incoming.unix_ms,
         received_ms: now_ms,
@@ -227,10 +307,7 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
         return;
     }
     key::forget(x, &x.incoming.target);
-    let scheme = match x.incoming.scheme {
-        "https" => Scheme::Https,
-        _ => Scheme::Http,
-    };
+    let scheme = scheme(x.incoming.scheme);
     let target = &x.incoming.target;
     for location in invalidate::locations(&head.fields) {
         let mut other = Target::default();
@@ -240,5 +317,12 @@ fn invalidate(x: &mut Exchange, rule: &CachePlan, dealt: &Dealt) {
     }
     for tag in groups::invalidated(&head.fields, &key::origin(x)).iter() {
         rule.store.purge(&Which::Tag(tag.into()), How::Soft);
+    }
+}
+
+fn scheme(word: &str) -> Scheme {
+    match word {
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
     }
 }

@@ -95,7 +95,7 @@ async fn ask(x: &mut Exchange, fill: Fill, held: Arc<Object>) -> Result<(), Faul
 }
 
 /// The client's end of an exchange that has none.
-fn nobody(x: &Exchange, keeper: Box<dyn Keeper>) -> ClientStream {
+pub(super) fn nobody(x: &Exchange, keeper: Box<dyn Keeper>) -> ClientStream {
     let peer = x.incoming.peer();
     ClientStream::Nobody(Box::new(Nobody::new(keeper, peer, &x.worker.local)))
 }
@@ -125,6 +125,11 @@ impl Keeper for Filler {
     fn cut(&mut self) {
         self.0 = None;
     }
+}
+
+/// Who takes what is of no use.
+pub(super) fn dropper() -> Box<dyn Keeper> {
+    Box::new(Dropper)
 }
 
 /// Takes what is of no use.

@@ -3,6 +3,7 @@
 use croupier_cache::store::{How, KeyBuf, Which};
 use croupier_http::{Fields, Target};
 
+use super::content::OF_CONTENT;
 use crate::{exchange::Exchange, incoming::Incoming, plan::cache::CachePlan};
 
 /// Writes the request's key into the worker's. A query in normal form is what the server gets as
@@ -11,6 +12,24 @@ pub(super) fn write(x: &mut Exchange, rule: &CachePlan) {
     x.asks.query = normal_query(rule, &x.incoming.target);
     let mut key = x.worker.key.borrow_mut();
     of(&mut key, rule, &x.incoming, x.asks.query.as_deref());
+    if let Some(content) = &x.asks.content {
+        key.part(x.incoming.head.method_bytes());
+        for name in OF_CONTENT {
+            let mut lines = x.incoming.head.fields.all_named(name);
+            key.part(lines.next().unwrap_or_default());
+            // More than one has no meaning: they are told apart all the same.
+            lines.for_each(|line| key.part(line));
+        }
+        key.part(content);
+    }
+}
+
+/// Whoever changes a target finds by this tag the answers to questions that were put to it, whatever
+/// the questions. No origin can write it: tags end at a space.
+pub(super) fn question(incoming: &Incoming, target: &Target) -> Box<[u8]> {
+    let authority = incoming.target.authority.as_str();
+    let tag = format!("QUERY {}://{authority}{}", incoming.scheme, target.path());
+    tag.into_bytes().into_boxed_slice()
 }
 
 /// Writes the key of a request whose query in normal form is `query`; None: as it is.
@@ -70,6 +89,7 @@ pub(super) fn forget(x: &Exchange, target: &Target) -> u64 {
     let incoming = &x.incoming;
     let Some(site) = x.site_plan() else { return 0 };
     let mut objects = 0;
+    let questions = Which::Tag(question(incoming, target));
     let mut key = KeyBuf::new();
     for other in site.routes.iter().filter_map(|route| route.cache.as_ref()) {
         let query = normal_query(other, target);
@@ -78,6 +98,7 @@ pub(super) fn forget(x: &Exchange, target: &Target) -> u64 {
         finish(&mut key, other, &incoming.head.fields);
         let which = Which::Key(key.as_bytes().into());
         objects += other.store.purge(&which, How::Hard).objects;
+        objects += other.store.purge(&questions, How::Hard).objects;
     }
     objects
 }

@@ -6,9 +6,12 @@
 //! copy stands in for a fault. What is right is judged by `croupier_cache::rules`.
 
 mod conclude;
+mod content;
 mod fill;
 pub(crate) mod key;
+mod parts;
 mod purge;
+mod slices;
 mod tell;
 mod wait;
 
@@ -22,7 +25,7 @@ use croupier_cache::{
     store::{Brought, Claim, Fill, Found, Reading, Waiting},
 };
 use croupier_http::{Fields, Method, Name, NameSet, rules::hop};
-use croupier_net::client::ClientStream;
+use croupier_net::{client::ClientStream, timers::Tick};
 
 use self::wait::{Pause, Waited};
 use crate::{
@@ -30,7 +33,7 @@ use crate::{
     exchange::Exchange,
     fault::{Code, Fault},
     incoming::Incoming,
-    kept::{Held, Kept},
+    kept::{Held, Kept, Share},
     plan::cache::CachePlan,
 };
 
@@ -59,6 +62,10 @@ pub(crate) enum Ticket {
     /// Say that what is held holds still, or take its place. Without a fill it can do neither, but
     /// what is held still stands in for an error.
     Refresh(Option<Fill>, Arc<Object>),
+    /// Be the rest of what is held the beginning of.
+    Rest(Fill, Arc<Object>),
+    /// Say in answer to HEAD whether what is held holds still.
+    Head(Arc<Object>),
 }
 
 /// So often a request looks again, because another one's answer turned out not to be for it or what
@@ -82,15 +89,25 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
         tell::forward(x, rule, aside.because);
         return Ok(Looked::Ask(aside.ticket));
     }
+    if x.incoming.head.method == Method::Query {
+        Box::pin(content::read(x, conn)).await?;
+    }
     let mut until = None;
     let mut between = Between::default();
     for _ in 0..ROUNDS_MAX {
-        // Each time: while this exchange waited, the worker's key was others'.
+        // Anew each time: while this exchange waits, the worker's key becomes another one's.
         key::write(x, rule);
         let (pause, held) = match look(x, rule, &asked, &mut between)? {
             Once::Done(looked) => return Ok(looked),
             Once::Wait(waiting, held) => (Pause::Other(waiting), held),
             Once::Read(reading) => (Pause::Disk(reading), None),
+            Once::Slices(object, share) => {
+                let giving = slices::give(x, conn, rule, (object, share));
+                match Box::pin(giving).await? {
+                    Some(answer) => return Ok(Looked::Answer(answer)),
+                    None => continue,
+                }
+            }
         };
         let timers = &x.worker.local.timers;
         let until = *until.get_or_insert_with(|| timers.after(Some(rule.collapse_wait)));
@@ -111,6 +128,24 @@ pub(crate) async fn look_up(x: &mut Exchange, conn: &mut ClientStream) -> Result
     Ok(Looked::Ask(Ticket::Skip))
 }
 
+/// Between `fetch` and [`conclude()`]: an origin that was asked for the rest of what is held, and does
+/// not give it, is asked again.
+pub(crate) async fn complete(
+    x: &mut Exchange,
+    conn: &mut ClientStream,
+    ticket: Ticket,
+    fetched: Result<Answer, Fault>,
+    deadline: Tick,
+) -> (Ticket, Result<Answer, Fault>) {
+    match (ticket, fetched) {
+        (Ticket::Rest(fill, held), Ok(answer @ Answer::Dealt(_))) => {
+            // Rare, and large.
+            Box::pin(parts::complete(x, conn, (fill, held), Ok(answer), deadline)).await
+        }
+        other => other,
+    }
+}
+
 /// What one look came to.
 #[expect(
     clippy::large_enum_variant,
@@ -122,6 +157,8 @@ enum Once {
     Wait(Waiting, Option<Arc<Object>>),
     /// It may lie on disk.
     Read(Reading),
+    /// It is held, slice by slice.
+    Slices(Arc<Object>, Share),
 }
 
 /// What has happened to a request between two looks.
@@ -151,6 +188,9 @@ fn look(
         }
     };
     let held = match found {
+        Found::Held(object) if object.terms.rules.has(Rules::PARTIAL) => {
+            return parts::look(x, rule, asked, object, now_ms);
+        }
         Found::Held(object) if !may_see(x, &object.terms) => {
             tell::forward(x, rule, Because::Authorization);
             return Ok(Once::Done(Looked::Ask(Ticket::Skip)));
@@ -218,9 +258,8 @@ fn ask_or_wait(
         .map_or(Because::Absent, |(_, because)| *because);
     let held = held.map(|(object, _)| object);
     let Some(claim) = claim_of(x, rule) else {
-        // A part, or no more than the head: nothing to keep, whatever comes.
         tell::forward(x, rule, because);
-        return Ok(Once::Done(Looked::Ask(without_fill(held))));
+        return Ok(Once::Done(Looked::Ask(of_less(x, rule, held))));
     };
     match claim {
         Claim::Fill(fill) => {
@@ -245,6 +284,19 @@ fn ask_or_wait(
     }
 }
 
+/// What the answer may do to a request for a part, or for no more than the head.
+fn of_less(x: &mut Exchange, rule: &CachePlan, held: Option<Arc<Object>>) -> Ticket {
+    match (held, parts::is_asked(x)) {
+        (None, true) => Ticket::Fill(parts::claim(x, rule)),
+        (Some(held), true) => {
+            parts::ask_whether(x, &held);
+            Ticket::Refresh(Some(parts::claim(x, rule)), held)
+        }
+        (Some(held), false) => Ticket::Head(held),
+        (None, false) => Ticket::Skip,
+    }
+}
+
 /// For a request whose answer is not to be kept: what is held still stands in for an error.
 fn without_fill(held: Option<Arc<Object>>) -> Ticket {
     held.map_or(Ticket::Skip, |held| Ticket::Refresh(None, held))
@@ -261,8 +313,12 @@ fn has_come(object: &Object, because: Because, between: &Between) -> bool {
 /// Claims the right to fetch, unless the request asks for something that is not kept.
 fn claim_of(x: &Exchange, rule: &CachePlan) -> Option<Claim> {
     let head = &x.incoming.head;
-    let asks_whole = head.method == Method::Get && !asks_part(&head.fields);
-    asks_whole.then(|| claim(x, rule))
+    let is_whole = match head.method {
+        Method::Get => !asks_part(&head.fields),
+        // Its parts are not kept: the origin gives all of it.
+        method => method == Method::Query,
+    };
+    is_whole.then(|| claim(x, rule))
 }
 
 /// More ranges than are ever given mean nothing: the server is not asked for them either, which
@@ -308,13 +364,15 @@ fn stands_aside(incoming: &Incoming, rule: &CachePlan, asked: &Asked) -> Option<
     let aside = |because, ticket| Some(Aside { because, ticket });
     match incoming.head.method {
         Method::Get | Method::Head => {}
-        Method::Options | Method::Trace | Method::Connect | Method::Query => {
+        Method::Query if content::is_readable(incoming) => {}
+        Method::Query => return aside(Because::AskedContent, Ticket::Skip),
+        Method::Options | Method::Trace | Method::Connect => {
             return aside(Because::Method, Ticket::Skip);
         }
         _ => return aside(Because::Method, Ticket::Invalidate),
     }
     let fields = &incoming.head.fields;
-    if !incoming.lawful.body.is_empty() {
+    if !incoming.lawful.body.is_empty() && incoming.head.method != Method::Query {
         return aside(Because::AskedContent, Ticket::Skip);
     }
     if incoming.lawful.wants_websocket || fields.present().intersects(OF_ORIGIN) {

@@ -47,7 +47,10 @@ pub(super) async fn run(
     mut pause: Pause,
     until: Tick,
 ) -> Result<Waited, Fault> {
-    debug_assert!(x.incoming.lawful.body.is_empty(), "nothing else is awaited");
+    debug_assert!(
+        x.incoming.lawful.body.is_empty() || x.asks.content.is_some(),
+        "nothing else is awaited"
+    );
     conn.timer().arm(until);
     poll_fn(|cx| {
         if let Poll::Ready(waited) = pause.poll(cx) {

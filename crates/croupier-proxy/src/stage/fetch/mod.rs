@@ -147,7 +147,11 @@ impl<'a> Trial<'a> {
             let body = usize::try_from(mirror.body_max).unwrap_or(usize::MAX);
             limits.memory = limits.memory.max(body);
         }
-        let replay = Replay::new(limits, x.incoming.lawful.body, &x.worker.replays);
+        let replays = &x.worker.replays;
+        let replay = match &x.asks.content {
+            Some(content) => Replay::of(content, replays),
+            None => Replay::new(limits, x.incoming.lawful.body, replays),
+        };
         Self {
             way,
             pool,

@@ -4,18 +4,23 @@
 //! Twice for each cache: nothing is kept yet (cold), and what is kept has just run out (expired). The
 //! origin takes its time and counts. Beside Croupier stand Varnish, and nginx with `proxy_cache_lock`
 //! alone and with what its book adds for what has run out (`use_stale updating`).
+//!
+//! - `caches.rs`: who takes part; `origin.rs`: who is asked
+
+mod caches;
+mod origin;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::bench::peers::{nginx_head, start_nginx};
-use crate::process::{self, Running, Scratch};
+use crate::process::{self, Scratch};
 use crate::{Outcome, bench, machine, repository};
+use caches::WAYS;
+use origin::{BODY_BYTES, Origin, THINKS};
 
 const HELP: &str = "\
 cargo xtask stampede [--croupier PATH] [--clients N] [--quick]
@@ -25,30 +30,8 @@ cargo xtask stampede [--croupier PATH] [--clients N] [--quick]
   --quick     a hundred, and no file
 ";
 
-/// What the origin gives, and how long it thinks before.
-const BODY_BYTES: usize = 10_000;
-const THINKS: Duration = Duration::from_millis(300);
-
 /// Answers are fresh for a second, as the origin says. Later than this they are not.
 const EXPIRED_AFTER: Duration = Duration::from_millis(2200);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Croupier,
-    NginxLock,
-    NginxStale,
-    Varnish,
-}
-
-const WAYS: [(Way, &str); 4] = [
-    (Way::Croupier, "croupier"),
-    (Way::NginxLock, "nginx, proxy_cache_lock"),
-    (
-        Way::NginxStale,
-        "nginx, proxy_cache_lock, use_stale updating",
-    ),
-    (Way::Varnish, "varnish"),
-];
 
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let (mut croupier, mut clients, mut writes) = (None, 1000, true);
@@ -79,7 +62,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let mut text = head(clients);
     for (way, name) in WAYS {
         let origin = Origin::start().map_err(|error| error.to_string())?;
-        let (running, address) = start(way, &croupier, origin.address, &scratch)?;
+        let (running, address) = caches::start(way, &croupier, origin.address, &scratch)?;
         for (state, path) in [("cold", "/cold"), ("expired", "/expired")] {
             if state == "expired" {
                 let mut alone = crowd(address, 1).map_err(|error| error.to_string())?;
@@ -174,129 +157,4 @@ fn ask(crowd: &mut [TcpStream], path: &str, origin: &Origin) -> std::io::Result<
         good,
         took,
     })
-}
-
-/// Thinks, answers, counts.
-struct Origin {
-    address: SocketAddr,
-    count: Arc<AtomicU64>,
-}
-
-impl Origin {
-    /// A thread for each connection; all of them end with the program.
-    fn start() -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let count = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&count);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let count = Arc::clone(&counted);
-                let thread = std::thread::Builder::new().stack_size(256 << 10);
-                let _ = thread.spawn(move || serve(&stream, &count));
-            }
-        });
-        Ok(Self { address, count })
-    }
-}
-
-fn serve(mut stream: &TcpStream, count: &AtomicU64) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut lines = BufReader::new(stream);
-    let mut line = String::new();
-    // What each request has is the empty line at its end.
-    while lines.read_line(&mut line)? > 0 {
-        if line == "\r\n" {
-            count.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(THINKS);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\nCache-Control: max-age=1\r\n\
-                 Content-Type: text/plain\r\n\r\n{}",
-                "x".repeat(BODY_BYTES)
-            );
-            stream.write_all(answer.as_bytes())?;
-        }
-        line.clear();
-    }
-    Ok(())
-}
-
-fn start(
-    way: Way,
-    croupier: &Path,
-    origin: SocketAddr,
-    scratch: &Scratch,
-) -> Outcome<(Running, SocketAddr)> {
-    let port = process::free_port()?;
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let name = format!("cache-{port}");
-    let folder = scratch.0.join(&name);
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let start = |program: &Path, arguments: &[&str]| {
-        Running::start(&name, "0,1", program, arguments, &scratch.0)
-    };
-    let mut running = match way {
-        Way::Croupier => {
-            let text = format!(
-                "[server]\nlisten = [\"{address}\"]\nworkers = 2\n\n[cache.edge]\n\
-                 memory = \"64MiB\"\n\n[site.\"*\"]\ncache = \"edge\"\nproxy = \"{origin}\"\n"
-            );
-            let config = scratch.write(&format!("{name}.toml"), text)?;
-            start(croupier, &["run", "-c", &config.display().to_string()])?
-        }
-        Way::NginxLock | Way::NginxStale => {
-            let stale = match way {
-                Way::NginxStale => {
-                    "proxy_cache_use_stale updating; proxy_cache_background_update on;"
-                }
-                _ => "",
-            };
-            let text = format!(
-                "{head}
-http {{
-    access_log off;
-    proxy_cache_path {folder}/cache keys_zone=edge:10m;
-    upstream origin {{ server {origin}; keepalive 64; }}
-    server {{
-        listen {address} backlog=4096;
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection \"\";
-            proxy_cache edge;
-            proxy_cache_lock on;
-            {stale}
-        }}
-    }}
-}}
-",
-                head = nginx_head(&folder, 2),
-                folder = folder.display()
-            );
-            let config = scratch.write(&format!("{name}.conf"), text)?;
-            start_nginx(&name, "0,1", &config, scratch)?
-        }
-        Way::Varnish => {
-            let program = process::find("varnishd").ok_or("varnishd is gone")?;
-            let (folder, address, origin) = (
-                folder.display().to_string(),
-                address.to_string(),
-                origin.to_string(),
-            );
-            let arguments = [
-                "-F",
-                "-n",
-                &folder,
-                "-a",
-                &address,
-                "-b",
-                &origin,
-                "-s",
-                "malloc,64m",
-            ];
-            start(&program, &arguments)?
-        }
-    };
-    running.wait_for(address, &scratch.0)?;
-    Ok((running, address))
 }
