@@ -25,6 +25,7 @@ mod cache_collapse;
 mod cache_fresh;
 mod cache_methods;
 mod cache_parts;
+mod cache_private;
 mod cache_purge;
 mod cache_slices;
 mod cache_stale;

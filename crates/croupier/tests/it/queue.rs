@@ -513,5 +513,7 @@ fn a_stale_answer_stands_in_when_no_server_came_in_time() {
         let response = Client::connect(proxy.address()).get("/a");
         assert_eq!((response.status, &*response.text()), (200, "kept"));
     }
-    assert_eq!(Client::connect(proxy.address()).get("/b").status, 503);
+    // Who has nothing to stand in is told of the server, or that there is none.
+    let other = Client::connect(proxy.address()).get("/b");
+    assert!(matches!(other.status, 502 | 503), "{}", other.status);
 }
