@@ -55,7 +55,9 @@ pub(crate) fn conclude(
         (Ticket::Fill(fill), Ok(Answer::Dealt(dealt))) => {
             Ok(filled(x, rule, fill, dealt, deadline))
         }
-        (Ticket::Refresh(_, held), Err(fault)) => instead(x, rule, held, fault),
+        (Ticket::Refresh(_, held) | Ticket::Head(held), Err(fault)) => {
+            instead(x, rule, held, fault)
+        }
         (Ticket::Refresh(fill, held), Ok(Answer::Dealt(dealt))) => {
             Ok(refreshed(x, rule, (fill, held), dealt, deadline))
         }
