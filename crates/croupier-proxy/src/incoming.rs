@@ -58,9 +58,9 @@ impl Incoming {
             peer_port: self.peer_port,
             client_ip: self.client_ip,
             is_trusted: self.is_trusted,
-            request_id: self.request_id.clone(),
+            request_id: self.request_id,
             given_id: self.given_id.clone(),
-            trace: self.trace.clone(),
+            trace: self.trace,
             began: self.began,
             unix_ms: self.unix_ms,
         }

@@ -38,6 +38,10 @@ use crate::{
 pub(crate) use conclude::conclude;
 
 /// What the cache says to a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "given once an exchange, and never kept"
+)]
 pub(crate) enum Looked {
     /// It is answered.
     Answer(Answer),
@@ -141,6 +145,10 @@ pub(crate) async fn complete(
 }
 
 /// What one look came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "given once an exchange, and never kept"
+)]
 enum Once {
     Done(Looked),
     /// Another exchange is asking.
@@ -211,6 +219,16 @@ fn look(
         }
         Found::Nothing => None,
     };
+    ask(x, rule, asked, held)
+}
+
+/// Nothing is held that may be given: who asks for it, and how?
+fn ask(
+    x: &mut Exchange,
+    rule: &CachePlan,
+    asked: &Asked,
+    held: Option<(Arc<Object>, Because)>,
+) -> Result<Once, Fault> {
     if asked.wishes(Wish::ONLY_IF_CACHED) {
         return Err(Code::ProxyCacheAbsent.into());
     }
