@@ -77,8 +77,9 @@ impl Told {
     }
 }
 
-/// The name by which an origin may speak to us alone in `Surrogate-Control`, as a request's
-/// `Surrogate-Capability` announces it.
+/// The name by which an origin may speak to us alone in `Surrogate-Control`. No request announces it
+/// by `Surrogate-Capability`: origins that look for that field answer it with markup for surrogates
+/// to assemble (ESI), which nobody here does, and what they say without a name is heard anyway.
 pub const SURROGATE: &[u8] = b"croupier";
 
 /// What `Surrogate-Control` tells (Edge Architecture Specification, W3C Note, section 2.3): `no-store`
