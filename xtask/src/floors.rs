@@ -47,6 +47,8 @@ const CRATES: [(&str, Names); 11] = [
             "croupier-control",
             "croupier-proxy",
             "croupier-config",
+            // Its stories read what was compressed.
+            "croupier-coding",
             "croupier-http",
             "croupier-telemetry",
         ],
