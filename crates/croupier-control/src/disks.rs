@@ -25,8 +25,6 @@ pub(crate) fn open<'a>(config: &'a Config, live: &Live) -> Vec<Unusable<'a>> {
         let Some(disk) = &store.disk else { continue };
         let mut settings = Settings::new(disk.path.value.clone(), disk.size);
         settings.object_max = store.max_object;
-        // Slices come into memory whole; what is larger is sent from its file.
-        settings.extent_min = settings.extent_min.max(store.slice + 1);
         if let Err(error) = live.stores.open(&settings) {
             let store = store.name.value.as_str();
             unusable.push(Unusable { store, disk, error });
