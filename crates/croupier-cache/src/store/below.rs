@@ -14,7 +14,7 @@ use std::{
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
 
-use super::{reading::Read, sweep::Sweeps, variants::Variants};
+use super::{purge::is_of_memory, reading::Read, sweep::Sweeps, variants::Variants};
 use crate::{
     Body, Object, Terms,
     disk::Disk,
@@ -67,6 +67,9 @@ impl Below {
     pub(super) fn write(&self, object: &Arc<Object>) {
         if object.tags().is_empty() && object.partial().is_none() {
             self.disk.write(object);
+            return;
+        }
+        if object.tags().iter().any(|tag| is_of_memory(tag)) {
             return;
         }
         let mut lines = object.lines.to_vec();

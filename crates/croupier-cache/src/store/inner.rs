@@ -268,7 +268,10 @@ impl Inner {
     /// was fetched before; memory; disk. Returns what the disk is waited for by.
     pub(super) fn purge(self: &Arc<Self>, which: &Which, how: How) -> (Purged, Option<Through>) {
         let epoch = self.purges.begin(&mut self.purges.write(), which);
-        let through = self.purge_below(which, how);
+        let through = match which.is_of_memory() {
+            true => None,
+            false => self.purge_below(which, how),
+        };
         self.pendings.purge(|key, tags| which.means(key, tags));
         let mut purged = Purged::default();
         match which {

@@ -56,6 +56,11 @@ impl Which {
         Self::Prefix(key.as_bytes().into())
     }
 
+    /// Is it about what is never on disk? Then nobody walks there for it.
+    pub(super) fn is_of_memory(&self) -> bool {
+        matches!(self, Self::Tag(tag) if is_of_memory(tag))
+    }
+
     /// Is this object meant?
     #[must_use]
     pub fn is_of(&self, object: &Object) -> bool {
@@ -74,6 +79,14 @@ impl Which {
             Self::Tag(tag) => tags.iter().any(|one| one == tag),
         }
     }
+}
+
+/// A tag that begins so is of an answer that stays in memory alone: a purge by it costs no walk along
+/// the disk, so that whoever may cause one causes no work. No origin can write it: tags end at a space.
+pub const MEMORY_TAG: &[u8] = b"QUERY ";
+
+pub(super) fn is_of_memory(tag: &[u8]) -> bool {
+    tag.starts_with(MEMORY_TAG)
 }
 
 /// What becomes of them.

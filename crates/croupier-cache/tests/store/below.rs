@@ -361,3 +361,19 @@ fn a_restart_finds_the_last_of_several_answers_without_body() {
     let object = found(&forgetful(&dir.open()), &key("/moved"), &nothing()).unwrap();
     assert_eq!((object.terms.lifetime, object.body.length()), (2, 0));
 }
+
+/// Whoever may POST can cause such a purge: it must not cost a walk along the disk.
+#[test]
+fn what_bears_a_tag_of_memory_stays_there_and_its_purge_walks_nowhere() {
+    let dir = Dir::new();
+    let disk = dir.open();
+    {
+        let store = forgetful(&disk);
+        let tagged = tagged(&["QUERY https://a/q"]);
+        put_with(&store, &key("/q"), tagged, "", &nothing(), b"answer");
+        assert!(!is_on_disk(&store, &key("/q")), "it was not written");
+        let which = Which::Tag(b"QUERY https://a/q"[..].into());
+        let (_, swept) = store.purge_through(&which, How::Hard, std::time::Duration::from_secs(10));
+        assert!(swept.is_none(), "there is nothing to wait for");
+    }
+}

@@ -25,7 +25,7 @@ pub(super) fn write(x: &mut Exchange, rule: &CachePlan) {
 }
 
 /// Whoever changes a target finds by this tag the answers to questions that were put to it, whatever
-/// the questions. No origin can write it: tags end at a space.
+/// the questions. They stay in memory (`MEMORY_TAG`).
 pub(super) fn question(incoming: &Incoming, target: &Target) -> Box<[u8]> {
     let authority = incoming.target.authority.as_str();
     let tag = format!("QUERY {}://{authority}{}", incoming.scheme, target.path());
