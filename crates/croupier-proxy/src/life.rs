@@ -19,7 +19,7 @@ use crate::{
     fault::Fault,
     stage::{
         admit,
-        cache::{self, Looked},
+        cache::{self, Looked, Ticket},
         deliver, encode, fetch,
         greet::{self, Greeted, Http2},
         inspect, rescue, route, secure,
@@ -138,6 +138,10 @@ async fn decide(
         Looked::Ask(ticket) => ticket,
     };
     *deadline = fetch::set_out(x)?;
+    if matches!(ticket, Ticket::Skip) {
+        // The cache has no part in it: an answer is large, and every hand it goes through copies it.
+        return fetch::run(x, conn, *deadline).await;
+    }
     let fetched = fetch::run(x, conn, *deadline).await;
     let (ticket, fetched) = cache::complete(x, conn, ticket, fetched, *deadline).await;
     cache::conclude(x, ticket, fetched, *deadline)

@@ -34,11 +34,15 @@ pub(crate) struct DealtLines<'a> {
 
 impl Outgoing for DealtLines<'_> {
     fn lines(&self, emit: &mut dyn FnMut(&[u8], &[u8])) {
-        let mut relined = Relined::new(self.x.recoding, emit);
-        passing_lines(self.x, self.head, &mut |name, value| {
-            relined.line(name, value)
-        });
-        relined.finish();
+        if self.x.recoding == Recoding::Nothing {
+            passing_lines(self.x, self.head, emit);
+        } else {
+            let mut relined = Relined::new(self.x.recoding, emit);
+            passing_lines(self.x, self.head, &mut |name, value| {
+                relined.line(name, value);
+            });
+            relined.finish();
+        }
         secure_lines(self.x, emit);
         if !self.head.fields.contains(Name::DATE) && self.head.status >= 200 {
             self.x
