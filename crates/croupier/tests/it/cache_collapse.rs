@@ -121,7 +121,9 @@ fn those_who_wait_read_along_while_it_arrives() {
     whole.fire();
     for client in &mut clients {
         assert!(client.read_bytes(50_000) == body[50_000..]);
-        assert!(is_hit(&client.get("/length")));
+        // Its last byte is given a moment before it is held as a whole.
+        let again = client.get("/length");
+        assert!(is_hit(&again) || did(&again).contains("collapsed"));
     }
     for (client, stream) in &mut chunks {
         assert!(client.answer(*stream).body == body);
