@@ -320,7 +320,8 @@ fn a_load_counts_good_and_bad() {
     assert!(!load.stop().failures.is_empty());
 }
 
-/// A stand-in for the binary: a shell script that keeps its contract.
+/// A stand-in for the binary: a shell script that keeps its contract. It waits by `wait`: a signal
+/// that comes while dash runs a program in front is lost now and then.
 fn stand_in(name: &str, script: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::temp_dir().join(format!("croupier-kit-{}-{name}", std::process::id()));
@@ -338,7 +339,7 @@ trap 'echo "info reload done config=$(cat $3)" >&2' HUP
 trap 'echo bye >&2; exit 7' TERM
 echo "2026-11-23T12:00:00Z info ready listen=127.0.0.1:4001 listen=0.0.0.0:4002 metrics=127.0.0.1:4003" >&2
 echo '{"status":200,"path":"/"}'
-while :; do sleep 0.01; done
+while :; do sleep 0.1 & wait $!; done
 "#,
     );
     let mut proxy = Proxy::with_binary(&binary)
