@@ -98,8 +98,7 @@ fn issues_by(challenge: &str) {
     let scene = Scene::new();
     let Some(authority) = scene.authority(PebbleOptions {
         // Some requests are refused at first, as a busy authority does.
-        // The library tries three times: of 15 in a hundred, one order of twenty would fail.
-        bad_nonces: 5,
+        bad_nonces: 15,
         ..PebbleOptions::default()
     }) else {
         return;

@@ -35,6 +35,9 @@ pub(super) struct Issued {
     pub(super) certificate: Certificate,
 }
 
+/// So often an order is begun whose nonces the authority refuses.
+const NONCE_ORDERS_MAX: u32 = 3;
+
 /// Orders a certificate for these names, in place of an earlier one.
 pub(super) async fn run(
     acme: &Acme,
@@ -42,7 +45,15 @@ pub(super) async fn run(
     replaces: Option<&Certificate>,
 ) -> Result<Issued, Failure> {
     let client = Client::new(&acme.outside);
-    let issued = try_each_way(acme, &client, names, replaces).await;
+    let mut issued = Box::pin(try_each_way(acme, &client, names, replaces)).await;
+    // A refused nonce says nothing about the order, and the library tries a request three times only.
+    for _ in 1..NONCE_ORDERS_MAX {
+        match &issued {
+            Err(failure) if failure.what.starts_with("badNonce") => {}
+            _ => break,
+        }
+        issued = Box::pin(try_each_way(acme, &client, names, replaces)).await;
+    }
     issued.map_err(|failure| Failure {
         retry_after: client.retry_after(),
         ..failure
